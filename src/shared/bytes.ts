@@ -64,6 +64,13 @@ export class ByteWriter {
     return this
   }
 
+  /** Writes a double: clock readings with fractions. */
+  f64(value: number): this {
+    const at = this.#reserve(8)
+    this.#buffer.writeDoubleBE(value, at)
+    return this
+  }
+
   /** Writes bytes without a length. */
   raw(value: Uint8Array): this {
     const at = this.#reserve(value.length)
@@ -150,6 +157,13 @@ export class ByteReader {
     return value
   }
 
+  /** A finite double. */
+  f64(): number {
+    const value = this.#buffer.readDoubleBE(this.#take(8))
+    if (!Number.isFinite(value)) throw new ClusterError('malformed-frame', 'not a finite number')
+    return value
+  }
+
   /** The next `size_bytes` bytes as a slice. */
   raw(size_bytes: number): Buffer {
     const at = this.#take(size_bytes)
@@ -159,6 +173,12 @@ export class ByteReader {
   /** Bytes behind a u32 length, as a slice. */
   bytes(): Buffer {
     return this.raw(this.u32())
+  }
+
+  /** The next `size_bytes` bytes as text of one byte a character. */
+  latin1(size_bytes: number): string {
+    const at = this.#take(size_bytes)
+    return this.#buffer.toString('latin1', at, at + size_bytes)
   }
 
   /** UTF-8 text behind a u16 length in bytes. */

@@ -6,6 +6,17 @@
 export const KEY_BYTES_MAX = 1024
 export const VALUE_BYTES_MAX = 1024 * 1024
 export const CONTENT_TYPE_BYTES_MAX = 255
+/** Revisions (ETags) one condition may list. */
+export const CONDITION_REVISIONS_MAX = 256
+/** Compares, and operations of one branch, of one transaction (etcd's default is the same). */
+export const TRANSACTION_OPERATIONS_MAX = 128
+export const IDEMPOTENCY_KEY_BYTES_MAX = 255
+/** Longest time to live a key may be given: a hundred years. */
+export const TTL_MS_MAX = 100 * 366 * 86_400_000
+/** Keys in one read frame. */
+export const READ_ITEMS_MAX = 4096
+/** Records in one read reply stop at this size (one may be larger); the rest is `omitted`. */
+export const READ_REPLY_BYTES_MAX = 2 * 1024 * 1024
 /** Commands merged into one log entry stop at this size; one larger command stands alone. */
 export const ENTRY_BYTES_MAX = 1024 * 1024
 /** One frame between processes: a command of the largest value, with room around it. */
@@ -42,9 +53,91 @@ export const REMOVED_MEMBERS_MAX = 64
 export const API_REQUESTS_MAX = 4096
 /** Bytes of values one API server holds at once. */
 export const API_BYTES_MAX = 64 * 1024 * 1024
+/** Write frames of one API server on the way to the leader: more would only make batches smaller. */
+export const WRITE_FRAMES_MAX = 2
+/** Read frames of one API server on the way to one replica, for each kind of read. */
+export const READ_FRAMES_MAX = 2
+/** Write frames whose leader fell silent, kept in case that their reply comes after all. */
+export const ABANDONED_FRAMES_MAX = 64
+/** Time a request has, unless it says otherwise. */
+export const TIMEOUT_MS_DEFAULT = 5000
+/** Longest time a request may ask for. */
+export const TIMEOUT_MS_MAX = 60_000
+/** A replica whose latest status is older than this is not asked anything new. */
+export const STATUS_FRESH_MS_MAX = 1000
+/** An API server is ready while it heard any replica within this time. */
+export const API_HEARD_MS_MAX = 10_000
+/** Time one replica has to answer a linearizable read before another one is asked. */
+export const READ_ATTEMPT_MS_MAX = 2000
+/** Time for a request's head and body to arrive (a slow client holds memory). */
+export const REQUEST_RECEIVE_MS_MAX = 60_000
+/** Keys of one listing page, unless the request says otherwise. */
+export const LIST_LIMIT_DEFAULT = 100
 /** Keys of one listing page. */
 export const LIST_LIMIT_MAX = 1000
 /** Bytes of the ballast file released when the disk is full. */
 export const BALLAST_BYTES = 64 * 1024 * 1024
 /** Free space below which puts are refused (507). */
 export const DISK_FREE_BYTES_MIN = 128 * 1024 * 1024
+/** A link sends at least one frame (a ping) this often, so that silence means something. */
+export const LINK_PING_MS = 1000
+/** A link that heard nothing for this long is dead. */
+export const LINK_SILENCE_MS_MAX = 5000
+/** After a close the other end has this long to take what is queued. */
+export const LINK_LINGER_MS_MAX = 1000
+/** Connections the peer port holds at once (replicas, API servers, a snapshot). */
+export const PEER_CONNECTIONS_MAX = 512
+/** Ordinals a transport keeps a dialing task for. */
+export const PEERS_MAX = 64
+/** First pause after a failed dial or lookup; it doubles, with jitter, up to the next limit. */
+export const DIAL_RETRY_MS_MIN = 50
+/** Longest pause between dials of one peer. */
+export const DIAL_RETRY_MS_MAX = 2000
+/** A dial, the exchange of identities included. */
+export const DIAL_TIMEOUT_MS = 2000
+/** Discovery is asked at least this often, so that new ordinals are found. */
+export const DISCOVERY_REFRESH_MS = 5000
+/** A peer that discovery no longer names and that was not heard for this long is forgotten. */
+export const PEER_FORGET_MS = 60_000
+/** Bytes of a refusal's problem document. */
+export const PROBLEM_BYTES_MAX = 16 * 1024
+/** Bytes of the file that holds the peers' secret. */
+export const SECRET_BYTES_MAX = 4096
+/** A file that may change is looked at no more often than this. */
+export const SECRET_POLL_MS = 1000
+/** A snapshot stream that moves no byte for this long is given up. */
+export const SNAPSHOT_STALL_MS_MAX = 10_000
+/** The receiver of a whole snapshot has this long to store and check it. */
+export const SNAPSHOT_ANSWER_MS_MAX = 60_000
+/** Connections the proxy of `ordinal local` carries at once; beyond: refused. */
+export const BALANCER_CONNECTIONS_MAX = 4096
+/** A child's log is cut at this size; one part before is kept. */
+export const LOG_FILE_BYTES_MAX = 32 * 1024 * 1024
+/** Longest pause of a child that the control API takes. */
+export const CHILD_PAUSE_MS_MAX = 10 * 60_000
+/** An answer of a child's probe or status. */
+export const PROBE_BODY_BYTES_MAX = 256 * 1024
+/** First wait for an answer of a DNS server; c-ares doubles it at each further try. */
+export const DNS_TIMEOUT_MS = 500
+/** Questions to the DNS servers before a lookup fails. */
+export const DNS_TRIES = 2
+/** TCP connections that the local DNS zone holds at once. */
+export const DNS_CONNECTIONS_MAX = 32
+/** A TCP connection to the local DNS zone that says nothing for this long is closed. */
+export const DNS_IDLE_MS_MAX = 5000
+/** Log entries one call of compaction deletes. */
+export const COMPACTION_ENTRIES_MAX = 8192
+/** Keys one step of sweeping deletes. */
+export const SWEEP_KEYS_MAX = 2048
+/** Bytes one step of the scrub reads. */
+export const SCRUB_BYTES_MAX = 1024 * 1024
+/** Bytes of one chunk of a snapshot (a single larger record has a chunk of its own). */
+export const SNAPSHOT_CHUNK_BYTES = 256 * 1024
+/** Bytes of log kept from compaction for one snapshot on its way. */
+export const SNAPSHOT_LOG_BYTES_MAX = 256 * 1024 * 1024
+/** Linearizable reads that wait at one replica for a round or an index; beyond: refused. */
+export const READS_WAITING_MAX = 65_536
+/** Members heard that are in no membership yet. */
+export const HEARD_MEMBERS_MAX = 64
+/** Entries a member may be behind the leader's last one and count as caught up. */
+export const CAUGHT_UP_ENTRIES = 64

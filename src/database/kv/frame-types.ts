@@ -58,13 +58,27 @@ export type ReadRequest = {
   readonly items: readonly ReadItem[]
 }
 
+/** A key's record, and how large its value is also where that was left out. */
+export type ReadRecord = KeyRecord & { readonly size_bytes: number }
+
 export type ReadReply = {
   readonly frame: number
-  /** A record or undefined (absent) for each item; `value` is empty for `metadataOnly`. */
-  readonly records: readonly (KeyRecord | undefined)[] | Refusal
+  /**
+   * A record or undefined (absent) for each item; `value` is empty for `metadataOnly`. `omitted`:
+   * the reply would have been too large (READ_REPLY_BYTES_MAX); ask for this item again. The first
+   * item is never omitted.
+   */
+  readonly records: readonly (ReadRecord | undefined | 'omitted')[] | Refusal
   readonly revision: number
   /** Age of the state that answered, ms; 0 for linearizable. */
   readonly age_ms: number
+}
+
+/** What a replica answers with: stored record bytes (record.ts), passed on without decoding. */
+export type ReadReplyParts = Omit<ReadReply, 'records'> & {
+  readonly records:
+    | readonly { readonly record: Uint8Array | undefined; readonly metadataOnly: boolean }[]
+    | Refusal
 }
 
 /** JSON body of a `status` frame. */

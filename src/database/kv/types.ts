@@ -30,7 +30,10 @@ export type DeleteCommand = {
   readonly condition: Condition | undefined
 }
 
-/** All conditions hold → `success` runs, else `failure`; each as one step, at one revision. */
+/**
+ * All conditions hold → `success` runs, else `failure`; each as one step, at one revision. The
+ * commands of a branch carry no conditions of their own (the codec refuses them).
+ */
 export type TransactionCommand = {
   readonly type: 'transaction'
   readonly compare: readonly { readonly key: Uint8Array; readonly condition: Condition }[]
@@ -55,7 +58,12 @@ export type Segment = {
   readonly session: number
   /** Sequences at or below this are decided at the API server and must never run again. */
   readonly floor: number
-  readonly commands: readonly { readonly sequence: number; readonly command: Command }[]
+  readonly commands: readonly {
+    readonly sequence: number
+    readonly command: Command
+    /** The client's Idempotency-Key: a field of the format from the start, not acted on yet. */
+    readonly idempotencyKey?: Uint8Array
+  }[]
 }
 
 export type ResultStatus =

@@ -1,0 +1,67 @@
+/**
+ * Why nothing was answered within a deadline, from what the replicas last said: the difference
+ * between a cluster that forms, one that elects, and one whose majority is gone.
+ */
+
+import { ClusterError, type ErrorCode, type Outcome } from '../shared/errors.ts'
+import type { Replica, ReplicaPool } from './replica-pool.ts'
+
+export type Diagnosis = {
+  readonly code: ErrorCode
+  readonly message: string
+  /** Names of replicas that nobody hears. */
+  readonly missing: readonly string[]
+}
+
+/** What keeps the cluster from answering now. */
+export function diagnose(pool: ReplicaPool): Diagnosis {
+  const fresh = pool.replicas.filter((replica) => pool.isFresh(replica))
+  const missing = missingNames(fresh)
+  if (fresh.length === 0) {
+    return { code: 'no-replica', message: 'no replica can be reached', missing }
+  }
+  const leader = pool.leader()
+  if (leader !== undefined) {
+    const problem = leader.status.problem
+    if (problem !== undefined) return { code: problem, message: describe(problem, missing), missing }
+    const message = `${leader.name} leads, but did not answer in time`
+    return { code: 'deadline-exceeded', message, missing }
+  }
+  const problems = fresh.flatMap(({ status }) => status.problem ?? [])
+  const code =
+    problems.find((problem) => problem === 'quorum-lost') ??
+    problems.find((problem) => problem !== 'no-leader') ??
+    'no-leader'
+  return { code, message: describe(code, missing), missing }
+}
+
+function missingNames(fresh: readonly Replica[]): string[] {
+  const heard = new Set(fresh.map((replica) => replica.name))
+  const missing = new Set<string>()
+  for (const { status } of fresh) {
+    for (const name of status.missing) if (!heard.has(name)) missing.add(name)
+  }
+  return [...missing].sort()
+}
+
+function describe(code: ErrorCode, missing: readonly string[]): string {
+  const names = missing.length === 0 ? '' : `; missing: ${missing.join(', ')}`
+  switch (code) {
+    case 'quorum-lost':
+      return `a majority of the replicas is missing${names}`
+    case 'no-leader':
+      return `no replica leads${names}`
+    case 'cluster-forming':
+      return `the cluster is still forming${names}`
+    default:
+      return `the replicas report ${code}${names}`
+  }
+}
+
+/** A diagnosis as the refusal of one request. */
+export function refusalOf(diagnosis: Diagnosis, outcome?: Outcome): ClusterError {
+  return new ClusterError(diagnosis.code, diagnosis.message, {
+    details: { missing: diagnosis.missing },
+    ...(outcome === undefined ? {} : { outcome }),
+  })
+}

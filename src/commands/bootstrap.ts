@@ -1,0 +1,50 @@
+/**
+ * `ordinal bootstrap --force`: asks one running replica to form a new cluster from its own data.
+ * For the day when a majority of the disks is lost (docs: README, "When a majority is lost").
+ */
+
+import { readFileSync } from 'node:fs'
+import { request } from 'undici'
+import { ClusterError } from '../shared/errors.ts'
+
+const TIMEOUT_MS = 30_000
+
+export type BootstrapOptions = {
+  /** Client port of the replica whose data is kept. */
+  readonly url: string
+  readonly secretFile: string | undefined
+}
+
+/** Prints the new cluster id and history. Rejects with the replica's refusal. */
+export async function runBootstrap(options: BootstrapOptions): Promise<void> {
+  const { url, secretFile } = options
+  const secret = secretFile === undefined ? undefined : readSecret(secretFile)
+  const target = new URL('/v1/bootstrap?force=true', url)
+  const answer = await request(target, {
+    method: 'POST',
+    headers: secret === undefined ? {} : { authorization: `Bearer ${secret}` },
+    headersTimeout: TIMEOUT_MS,
+    bodyTimeout: TIMEOUT_MS,
+  }).catch((cause: Error) => {
+    throw new ClusterError('no-replica', `${target.origin} does not answer: ${cause.message}`, {
+      cause,
+    })
+  })
+  const body = (await answer.body.json()) as Record<string, unknown>
+  if (answer.statusCode !== 200) {
+    throw new ClusterError('refused-bootstrap', `refused: ${body['detail'] ?? answer.statusCode}`)
+  }
+  process.stdout.write(
+    `a new cluster was formed from this replica's data\n` +
+      `cluster id ${body['clusterId']}, history ${body['history']}\n` +
+      `empty replicas join it by themselves; delete the disks of others that held old data\n`,
+  )
+}
+
+function readSecret(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').split('\n')[0]?.trim() ?? ''
+  } catch (cause) {
+    throw new ClusterError('invalid-config', `the secret file ${file} cannot be read`, { cause })
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * The replicas' transport: one `Peer` for each ordinal that discovery names or that says hello, the
+ * peer port, and snapshots. It implements `Transport` of `replica/ports.ts`.
+ *
+ * It promises little, as the core expects: messages may be lost (a full queue, a broken link), never
+ * delivered to another incarnation than they were for, and in order on one link. Whenever messages
+ * to a member may have been lost, `onUnreachable` says so.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import { assert, InvariantError } from '../../shared/assert.ts'
+import { type Clock, systemClock } from '../../shared/clock.ts'
+import { ClusterError } from '../../shared/errors.ts'
+import { DIAL_TIMEOUT_MS, PEER_FORGET_MS, PEERS_MAX } from '../../shared/limits.ts'
+import type { Discovery, Link, LinkIdentity } from '../../shared/link.ts'
+import { type MemberId, type Message, memberId, ordinalOf } from '../consensus/types.ts'
+import type {
+  Hello,
+  PeerStatus,
+  SnapshotSource,
+  Transport,
+  TransportHandlers,
+} from '../replica/ports.ts'
+import type { Refused } from './hello-codec.ts'
+import { identityHeaders, TARGET_HEADER } from './identity.ts'
+import { createDialer, originOf, withSecret } from './link-dialer.ts'
+import type { PeerLog } from './log.ts'
+import { Lookout } from './lookout.ts'
+import { Peer, type PeerContext } from './peer.ts'
+import { PeerLink, type PeerLinkEvents } from './peer-link.ts'
+import type { PeerSecret } from './secret.ts'
+import { PeerServer } from './server.ts'
+import { postSnapshot, readSnapshot, type SnapshotLimits } from './snapshot-stream.ts'
+
+/** Lets a message pass, or drops it: the seam for the fault "isolate". */
+export type MessageFilter = (direction: 'in' | 'out', ordinal: number) => boolean
+
+export type PeerTransportOptions = {
+  /** The own name, `db-0`, for people. */
+  readonly name: string
+  /** Where the peer port listens; port 0: any. */
+  readonly host: string
+  readonly port: number
+  readonly discovery: Discovery
+  readonly secret: PeerSecret
+  readonly clock?: Clock
+  readonly random?: () => number
+  readonly log?: PeerLog
+  readonly dialTimeout_ms?: number
+  readonly snapshots?: SnapshotLimits
+}
+
+/** The transport of one replica: `listen`, `start`, `close`. */
+export class PeerTransport implements Transport {
+  readonly #options: PeerTransportOptions
+  readonly #clock: Clock
+  readonly #server: PeerServer
+  readonly #lookout: Lookout
+  readonly #context: PeerContext
+  readonly #events: PeerLinkEvents
+  readonly #peers = new Map<number, Peer>()
+  readonly #aborter = new AbortController()
+  readonly #lost = new Set<MemberId>()
+  #bound: { host: string; port: number } | undefined
+  #hello: Hello | undefined
+  #handlers: TransportHandlers | undefined
+  #filter: MessageFilter | undefined
+  #receiving = false
+  #closed = false
+
+  constructor(options: PeerTransportOptions) {
+    this.#options = options
+    const clock = options.clock ?? systemClock
+    const { secret, host, port } = options
+    this.#clock = clock
+    this.#server = new PeerServer({ host, port, secret, clock })
+    this.#lookout = new Lookout({
+      discovery: options.discovery,
+      clock,
+      onFound: (ordinals) => this.#found(ordinals),
+      ...(options.log === undefined ? {} : { log: options.log }),
+    })
+    this.#events = {
+      onHello: (link, hello) => this.#heardHello(link, hello),
+      onRefused: (link, code) => this.#refused(link.remote.ordinal, code),
+      onMessage: (link, message) => this.#deliver(link, message),
+      onClose: (link, reason) => this.#peers.get(link.remote.ordinal)?.ended(link, reason),
+    }
+    this.#context = {
+      clock,
+      random: options.random ?? Math.random,
+      dialer: createDialer({
+        identity: () => this.#identity(),
+        secret,
+        timeout_ms: options.dialTimeout_ms ?? DIAL_TIMEOUT_MS,
+        clock,
+      }),
+      locate: (ordinal) => this.#lookout.locate(ordinal),
+      open: (link, remote) => this.#open(link, remote, true),
+      onRefused: (ordinal, error) => this.#dialRefused(ordinal, error),
+      onUnreachable: (member) => this.#handlers?.onUnreachable(member),
+    }
+  }
+
+  /** Opens the peer port, so that its number is known before `start`. Rejects: `port-in-use`. */
+  async listen(): Promise<{ host: string; port: number }> {
+    this.#bound ??= await this.#server.listen()
+    return this.#bound
+  }
+
+  /** Opens the peer port if `listen` did not, and starts to look for peers. */
+  async start(hello: Hello, handlers: TransportHandlers): Promise<void> {
+    assert(this.#handlers === undefined && !this.#closed, 'a transport starts once')
+    this.#hello = hello
+    await this.listen()
+    this.#handlers = handlers
+    this.#server.serve({
+      identity: () => this.#identity(),
+      onLink: (link, remote) => this.#accept(link, remote),
+      onSnapshot: (body, remote) => this.#receiveSnapshot(body, remote),
+    })
+    this.#lookout.start()
+  }
+
+  announce(hello: Hello): void {
+    const before = this.#helloNow()
+    const same = hello.ordinal === before.ordinal && hello.incarnation === before.incarnation
+    assert(same, 'a transport keeps its identity')
+    this.#hello = hello
+    for (const peer of this.#peers.values()) {
+      for (const link of peer.links()) link.announce(hello)
+      peer.hurry()
+    }
+  }
+
+  send(message: Message): void {
+    const ordinal = ordinalOf(message.to)
+    if (this.#filter?.('out', ordinal) === false) return
+    const link = this.#peers.get(ordinal)?.route(message.to)
+    if (link !== undefined && !link.send(message)) this.#loseLater(message.to)
+  }
+
+  async sendSnapshot(
+    to: MemberId,
+    options: { from: MemberId; term: number; source: SnapshotSource },
+  ): Promise<void> {
+    const ordinal = ordinalOf(to)
+    const peer = this.#peers.get(ordinal)
+    const open = this.#filter?.('out', ordinal) !== false && !this.#closed
+    const [address] = peer === undefined || !open ? [] : await peer.addresses()
+    if (address === undefined) throw new ClusterError('no-replica', `${to} has no known address`)
+    const { from, term, source } = options
+    // A secret is refused before a chunk is looked at, so that the stream can begin again.
+    await withSecret(this.#options.secret, (authorization) =>
+      postSnapshot({
+        ...this.#options.snapshots,
+        clock: this.#clock,
+        origin: originOf(address),
+        headers: {
+          ...authorization,
+          ...identityHeaders(this.#identity()),
+          [TARGET_HEADER]: String(ordinal),
+        },
+        head: { from, to, term, meta: source.meta },
+        chunks: source.chunks(),
+        signal: this.#aborter.signal,
+      }),
+    )
+  }
+
+  peers(): readonly PeerStatus[] {
+    const peers = [...this.#peers.values()].sort((a, b) => a.ordinal - b.ordinal)
+    return peers.map((peer) => peer.status())
+  }
+
+  /** Drops what the filter says, from now on; undefined: nothing. */
+  setFilter(filter: MessageFilter | undefined): void {
+    this.#filter = filter
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#lookout.close()
+    this.#aborter.abort(new ClusterError('shutting-down', 'the transport is closing'))
+    for (const peer of this.#peers.values()) peer.close()
+    await this.#server.close()
+  }
+
+  #helloNow(): Hello {
+    assert(this.#hello !== undefined, 'the transport was not started')
+    return this.#hello
+  }
+
+  #identity(): LinkIdentity {
+    const { clusterName, clusterId, ordinal, incarnation } = this.#helloNow()
+    const { name } = this.#options
+    return { role: 'replica', name, clusterName, clusterId, ordinal, incarnation }
+  }
+
+  #handlersNow(): TransportHandlers {
+    assert(this.#handlers !== undefined, 'the transport was not started')
+    return this.#handlers
+  }
+
+  // Links -----------------------------------------------------------------------------------------
+
+  #found(ordinals: ReadonlySet<number>): void {
+    for (const ordinal of ordinals) this.#peer(ordinal)
+    const now_ms = this.#clock.now_ms()
+    for (const [ordinal, peer] of this.#peers) {
+      const silent_ms = now_ms - peer.heard_ms
+      if (ordinals.has(ordinal) || peer.linked || silent_ms < PEER_FORGET_MS) continue
+      peer.close()
+      this.#peers.delete(ordinal)
+    }
+  }
+
+  #peer(ordinal: number): Peer | undefined {
+    const known = this.#peers.get(ordinal)
+    if (known !== undefined || ordinal === this.#helloNow().ordinal) return known
+    if (this.#peers.size >= PEERS_MAX || this.#closed) return undefined
+    const peer = new Peer(ordinal, this.#context)
+    this.#peers.set(ordinal, peer)
+    return peer
+  }
+
+  #open(link: Link, remote: LinkIdentity, dialed: boolean): PeerLink {
+    return new PeerLink({ link, remote, dialed, hello: this.#helloNow(), events: this.#events })
+  }
+
+  #accept(link: Link, remote: LinkIdentity): void {
+    if (remote.role === 'api') {
+      this.#handlersNow().onApiLink(link, remote.name)
+      return
+    }
+    const peer = this.#peer(remote.ordinal)
+    if (peer === undefined) {
+      link.onClose = () => undefined
+      link.close()
+      return
+    }
+    peer.accept(this.#open(link, remote, false))
+  }
+
+  #heardHello(link: PeerLink, hello: Hello): Refused | undefined {
+    if (this.#closed) return undefined
+    const peer = this.#peers.get(hello.ordinal)
+    const { clusterId } = this.#helloNow()
+    const foreign = clusterId !== '' && hello.clusterId !== '' && hello.clusterId !== clusterId
+    const refused = foreign ? 'wrong-cluster' : this.#handlersNow().onHello(hello)
+    peer?.heard(hello)
+    if (refused !== undefined) return refused
+    if (link.dialed) peer?.settled()
+    else peer?.hurry()
+    return undefined
+  }
+
+  #refused(ordinal: number, code: Refused): void {
+    if (this.#closed) return
+    this.#options.log?.warn({ ordinal, code }, 'refused by a peer')
+    this.#handlersNow().onRefused(this.#peers.get(ordinal)?.hello, code)
+  }
+
+  #dialRefused(ordinal: number, error: ClusterError): void {
+    const { code } = error
+    if (code === 'wrong-cluster' || code === 'removed-replica' || code === 'unauthorized') {
+      this.#options.log?.warn({ ordinal, code, err: error }, 'refused by a peer')
+      this.#handlersNow().onRefused(this.#peers.get(ordinal)?.hello, code)
+    }
+  }
+
+  #deliver(link: PeerLink, message: Message): void {
+    const { ordinal } = link.remote
+    if (this.#closed || this.#filter?.('in', ordinal) === false) return
+    this.#peers.get(ordinal)?.heard()
+    this.#handlersNow().onMessage(message)
+  }
+
+  /** Said after the caller is done, and once for all that was dropped meanwhile. */
+  #loseLater(member: MemberId): void {
+    if (this.#lost.has(member)) return
+    this.#lost.add(member)
+    setImmediate(() => {
+      this.#lost.delete(member)
+      if (!this.#closed) this.#handlers?.onUnreachable(member)
+    })
+  }
+
+  // Snapshots -------------------------------------------------------------------------------------
+
+  async #receiveSnapshot(body: IncomingMessage, remote: LinkIdentity): Promise<void> {
+    if (this.#receiving) throw new ClusterError('overloaded', 'another snapshot is being received')
+    if (this.#filter?.('in', remote.ordinal) === false) {
+      throw new ClusterError('no-replica', 'isolated')
+    }
+    this.#receiving = true
+    try {
+      const limits = { ...this.#options.snapshots, clock: this.#clock }
+      const { head, chunks } = await readSnapshot(body, limits)
+      const own = this.#identity()
+      const from = memberId(remote.ordinal, remote.incarnation)
+      if (head.from !== from || head.to !== memberId(own.ordinal, own.incarnation)) {
+        throw new ClusterError('wrong-replica', `a snapshot for ${head.to} came to ${own.name}`)
+      }
+      const { term, meta } = head
+      await this.#handlersNow().onSnapshot({ from, term, meta, chunks })
+    } catch (error) {
+      if (error instanceof ClusterError || error instanceof InvariantError) throw error
+      const { message } = error as Error
+      throw new ClusterError('internal', `the snapshot was not stored: ${message}`, {
+        cause: error,
+      })
+    } finally {
+      this.#receiving = false
+    }
+  }
+}

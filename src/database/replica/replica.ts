@@ -1,0 +1,405 @@
+/**
+ * One replica, from its disk to its links: forms or joins a cluster, then runs the loop.
+ *
+ *   opened ──► empty ──decideBootstrap──► member (loop runs) ──drain──► stopped
+ *                │                           │
+ *                └── follows a cluster id only in memory until the first log content is stored
+ *
+ * Everything it needs of the outside is handed in (ports.ts), so that a simulator can run it.
+ */
+
+import { assert } from '../../shared/assert.ts'
+import type { Clock, Timer } from '../../shared/clock.ts'
+import { ClusterError } from '../../shared/errors.ts'
+import { ENTRY_VERSION } from '../consensus/entry.ts'
+import { genesisEntry } from '../consensus/membership.ts'
+import { type CoreEvent, type Membership, memberId } from '../consensus/types.ts'
+import { type BootstrapDecision, decideBootstrap } from './bootstrap.ts'
+import { Housekeeping } from './housekeeping.ts'
+import { Lanes } from './lanes.ts'
+import { Loop } from './loop.ts'
+import type {
+  DiskSpace,
+  Hello,
+  IncomingSnapshot,
+  Storage,
+  StoredState,
+  Transport,
+} from './ports.ts'
+import { Views } from './views.ts'
+
+const FORM_EVERY_MS = 50
+
+export type ReplicaOptions = {
+  readonly storage: Storage
+  /** What `storage.load` found. */
+  readonly stored: StoredState
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: () => number
+  /** A new UUID each time. */
+  readonly newId: () => string
+  /** `db-0`. */
+  readonly name: string
+  /** host:port of the own peer port as others see it. */
+  readonly address: string
+  readonly firstOrdinal: number
+  /** Replicas of a new cluster; 0: not told, never form one. */
+  readonly expected: number
+  readonly timing: {
+    readonly electionTimeout_ms: number
+    readonly heartbeat_ms: number
+    readonly stagger_ms: number
+    readonly handBackAfter_ms: number
+  }
+  readonly diskFreeMin_bytes: number
+  /** What a person should know, e.g. that data was set aside and why. */
+  readonly notes: readonly string[]
+  readonly onEvent: (event: ReplicaEvent) => void
+  /** The process must end; `condemned`: and set its data aside when it starts again. */
+  readonly onFatal: (error: unknown) => void
+}
+
+export type ReplicaEvent =
+  | CoreEvent
+  | { type: 'waiting'; why: string }
+  | { type: 'formed'; membership: Membership }
+  | { type: 'joining'; clusterId: string }
+  | { type: 'refused'; why: string }
+
+export class Replica {
+  readonly #options: ReplicaOptions
+  readonly lanes: Lanes
+  readonly views: Views
+  #stored: StoredState
+  #loop: Loop | undefined
+  #housekeeping: Housekeeping | undefined
+  #clusterId: string
+  #persistedId: boolean
+  #bootstrap: BootstrapDecision = { type: 'wait', why: 'starting' }
+  #formTimer: Timer | undefined
+  #forming = false
+  #draining = false
+  #stopped = false
+  #drained: (() => void) | undefined
+  #problem: string | undefined
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options
+    this.#clusterId = options.storage.identity.clusterId
+    this.#persistedId = this.#clusterId !== ''
+    this.#stored = options.stored
+    this.views = new Views({
+      name: options.name,
+      identity: () => ({ ...options.storage.identity, clusterId: this.#clusterId }),
+      storage: options.storage,
+      loop: () => this.#loop,
+      space: () => this.#housekeeping?.space,
+      peers: () => options.transport.peers(),
+      notes: () => this.#notes(),
+    })
+    this.lanes = new Lanes({
+      clock: options.clock,
+      loop: () => this.#loop,
+      status: () => this.views.status(),
+      leader: () => this.views.leader(),
+      answer: (query) => this.views.answer(query),
+    })
+  }
+
+  get loop(): Loop | undefined {
+    return this.#loop
+  }
+
+  /** The last measured space of the volume. */
+  get space(): DiskSpace | undefined {
+    return this.#housekeeping?.space
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /** Why this replica is in no cluster yet; undefined: it is. */
+  get waiting(): string | undefined {
+    if (this.#loop !== undefined) return undefined
+    return this.#bootstrap.type === 'wait' ? this.#bootstrap.why : 'joining'
+  }
+
+  /** Listens to peers, and runs or waits for a cluster. */
+  async start(): Promise<void> {
+    const { storage, transport } = this.#options
+    const stored = this.#stored.consensus
+    const membership = stored.memberships.at(-1)?.membership ?? stored.base.membership
+    if (this.#clusterId === '' && membership !== undefined) {
+      // The founder stopped between its first entry and noting its cluster id.
+      await storage.adopt(membership.clusterId)
+      this.#clusterId = membership.clusterId
+      this.#persistedId = true
+    }
+    await transport.start(this.#hello(), {
+      onHello: (hello) => this.#heard(hello),
+      onRefused: (by, code) => this.#refused(by, code),
+      onMessage: (message) => this.#loop?.step({ type: 'message', message }),
+      onSnapshot: (snapshot) => this.#snapshot(snapshot),
+      onUnreachable: (member) => this.#loop?.step({ type: 'unreachable', to: member }),
+      onApiLink: (link) => this.lanes.accept(link),
+    })
+    if (this.#clusterId !== '') this.#run()
+    else this.#form()
+  }
+
+  /** SIGTERM: gives the lead away, then stops. Bounded by the core's own patience. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    const loop = this.#loop
+    if (loop !== undefined && !loop.halted) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve
+        loop.step({ type: 'drain' })
+        const patience_ms = this.#options.timing.electionTimeout_ms * 4
+        this.#options.clock.after(patience_ms, resolve)
+      })
+    }
+    await this.stop()
+  }
+
+  /** Stops without ceremony; resolves when the disk is closed. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#formTimer?.cancel()
+    this.#housekeeping?.close()
+    await this.#loop?.stop()
+    this.lanes.close()
+    await this.#options.transport.close()
+    await this.#options.storage.close()
+  }
+
+  /**
+   * `ordinal bootstrap --force`: this replica's data becomes a new cluster of one, under a new
+   * cluster id and history. Returns them; the process must then start again. Refused
+   * (`refused-bootstrap`) while a leader is known, or without data.
+   */
+  async forceBootstrap(): Promise<Membership> {
+    const { storage } = this.#options
+    const loop = this.#loop
+    const status = loop?.status()
+    if (loop === undefined || status?.membership === undefined) {
+      throw new ClusterError('refused-bootstrap', 'this replica holds no data to start from')
+    }
+    if (status.leader !== undefined) {
+      throw new ClusterError('refused-bootstrap', `the cluster has a leader: ${status.leader}`)
+    }
+    const incarnation = this.#options.newId()
+    const old = status.membership
+    const membership: Membership = {
+      clusterId: this.#options.newId(),
+      history: historyOf(this.#options.newId()),
+      voters: [memberId(storage.identity.ordinal, incarnation)],
+      learners: [],
+      removed: old.removed,
+      opened: true,
+    }
+    await loop.stop()
+    await storage.forceBootstrap(membership, incarnation)
+    return membership
+  }
+
+  // Forming and joining.
+
+  #form(): void {
+    if (this.#stopped || this.#loop !== undefined || this.#forming) return
+    const before = this.#bootstrap
+    this.#bootstrap = decideBootstrap({
+      self: this.#hello(),
+      firstOrdinal: this.#options.firstOrdinal,
+      expected: this.#options.expected,
+      peers: this.#options.transport
+        .peers()
+        .flatMap((peer) => (peer.connected && peer.hello !== undefined ? [peer.hello] : [])),
+    })
+    const decision = this.#bootstrap
+    if (decision.type === 'join') {
+      this.#follow(decision.clusterId)
+      return
+    }
+    if (decision.type === 'form') {
+      this.#forming = true
+      this.#found(decision.members).catch((error: unknown) => this.#options.onFatal(error))
+      return
+    }
+    if (before.type !== 'wait' || before.why !== decision.why) {
+      this.#options.onEvent({ type: 'waiting', why: decision.why })
+    }
+    this.#formTimer?.cancel()
+    this.#formTimer = this.#options.clock.after(FORM_EVERY_MS, () => this.#form())
+  }
+
+  /** Belongs to this cluster from now on; on disk only with the first log content. */
+  #follow(clusterId: string): void {
+    this.#clusterId = clusterId
+    this.#options.onEvent({ type: 'joining', clusterId })
+    this.#options.transport.announce(this.#hello())
+    this.#run()
+  }
+
+  async #found(members: readonly Hello[]): Promise<void> {
+    const { storage, clock } = this.#options
+    const membership: Membership = {
+      clusterId: this.#options.newId(),
+      history: historyOf(this.#options.newId()),
+      voters: members.map((hello) => memberId(hello.ordinal, hello.incarnation)),
+      learners: [],
+      removed: [],
+      opened: false,
+    }
+    const entry = genesisEntry(membership, clock.wall_ms())
+    await storage.write({
+      writes: [
+        {
+          id: 1,
+          hardState: { term: entry.term, vote: '' },
+          truncateFrom: undefined,
+          entries: [entry],
+          install: undefined,
+        },
+      ],
+      changes: undefined,
+    })
+    await storage.adopt(membership.clusterId)
+    this.#clusterId = membership.clusterId
+    this.#persistedId = true
+    this.#stored = await storage.load()
+    this.#options.onEvent({ type: 'formed', membership })
+    this.#options.transport.announce(this.#hello())
+    this.#run()
+  }
+
+  #run(): void {
+    assert(this.#loop === undefined, 'the loop runs already')
+    const { storage, transport, clock, timing, random, diskFreeMin_bytes } = this.#options
+    const loop = new Loop({
+      storage,
+      transport,
+      clock,
+      stored: this.#stored,
+      core: {
+        self: memberId(storage.identity.ordinal, storage.identity.incarnation),
+        start: this.#options.newId(),
+        ...timing,
+        random,
+      },
+      beforeContent: () => this.#persistId(),
+      onEvent: (event) => this.#event(event),
+      onFatal: (error) => this.#options.onFatal(error),
+    })
+    this.#loop = loop
+    this.#housekeeping = new Housekeeping({
+      storage,
+      clock,
+      loop,
+      freeMin_bytes: diskFreeMin_bytes,
+      draining: () => this.#draining,
+      onFatal: (error) => this.#options.onFatal(error),
+    })
+    loop.start()
+    this.#housekeeping.start()
+    for (const peer of transport.peers()) {
+      if (peer.connected && peer.hello !== undefined) this.#heard(peer.hello)
+    }
+  }
+
+  async #persistId(): Promise<void> {
+    if (this.#persistedId) return
+    await this.#options.storage.adopt(this.#clusterId)
+    this.#persistedId = true
+  }
+
+  #event(event: CoreEvent): void {
+    this.#options.onEvent(event)
+    if (event.type === 'drained') this.#drained?.()
+    if (event.type === 'membership') this.#membershipChanged(event.membership)
+    if (event.type === 'role' || event.type === 'leader') this.lanes.broadcast()
+  }
+
+  #membershipChanged(membership: Membership): void {
+    const { storage } = this.#options
+    const self = memberId(storage.identity.ordinal, storage.identity.incarnation)
+    if (membership.removed.includes(self)) this.#removed('the cluster removed this incarnation')
+  }
+
+  // Peers.
+
+  #hello(): Hello {
+    const { storage, address, expected } = this.#options
+    const { clusterName, ordinal, incarnation } = storage.identity
+    return {
+      clusterName,
+      clusterId: this.#clusterId,
+      ordinal,
+      incarnation,
+      address,
+      format: ENTRY_VERSION,
+      expected,
+    }
+  }
+
+  #heard(hello: Hello): 'wrong-cluster' | 'removed-replica' | undefined {
+    if (this.#loop === undefined) {
+      this.#form()
+      return undefined
+    }
+    if (hello.clusterId === '') return undefined
+    if (hello.clusterId !== this.#clusterId) return 'wrong-cluster'
+    const member = memberId(hello.ordinal, hello.incarnation)
+    const membership = this.#loop.status().membership
+    if (membership?.removed.includes(member)) return 'removed-replica'
+    this.#loop.step({ type: 'heard', member })
+    return undefined
+  }
+
+  #refused(
+    by: Hello | undefined,
+    code: 'wrong-cluster' | 'removed-replica' | 'unauthorized',
+  ): void {
+    const who = by === undefined ? 'a peer' : `replica ${by.ordinal}`
+    const why = `${who} refuses this replica: ${code}`
+    if (this.#problem !== why) {
+      this.#problem = why
+      this.#options.onEvent({ type: 'refused', why })
+    }
+    if (code === 'removed-replica' && this.#clusterId !== '') this.#removed(why)
+    if (code === 'wrong-cluster' && !this.#persistedId && this.#loop !== undefined) {
+      // Followed a cluster that is no more, and holds nothing of it: look around again.
+      this.#options.onFatal(new ClusterError('wrong-cluster', why))
+    }
+  }
+
+  #removed(why: string): void {
+    const error = new ClusterError('removed-replica', why)
+    this.#options.storage.condemn(why).then(
+      () => this.#options.onFatal(error),
+      (cause: unknown) => this.#options.onFatal(cause),
+    )
+  }
+
+  async #snapshot(snapshot: IncomingSnapshot): Promise<void> {
+    const loop = this.#loop
+    if (loop === undefined) throw new ClusterError('cluster-forming', 'not in a cluster yet')
+    await loop.receiveSnapshot(snapshot)
+    this.#housekeeping?.generationChanged()
+  }
+
+  #notes(): string[] {
+    const notes = [...this.#options.notes]
+    if (this.waiting !== undefined) notes.push(this.waiting)
+    if (this.#problem !== undefined) notes.push(this.#problem)
+    return notes
+  }
+}
+
+/** Eight hexadecimal digits: short enough for an ETag, long enough not to meet another. */
+function historyOf(uuid: string): string {
+  return uuid.slice(0, 8)
+}

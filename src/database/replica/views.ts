@@ -1,0 +1,246 @@
+/**
+ * What a replica says of itself: its status to API servers, its row in `GET /v1/cluster`, lists of
+ * keys. Only pictures, no decisions.
+ */
+
+import { ClusterError, type ErrorCode } from '../../shared/errors.ts'
+import { type CoreStatus, type MemberId, ordinalOf } from '../consensus/types.ts'
+import type {
+  ClusterView,
+  ListAnswer,
+  Query,
+  QueryReply,
+  ReplicaView,
+  StatusFrame,
+} from '../kv/frame-types.ts'
+import { readList } from './listing.ts'
+import type { Loop } from './loop.ts'
+import type { DiskSpace, Identity, PeerStatus, Storage } from './ports.ts'
+
+export type ViewsOptions = {
+  readonly name: string
+  readonly identity: () => Identity
+  readonly storage: Storage
+  readonly loop: () => Loop | undefined
+  readonly space: () => DiskSpace | undefined
+  readonly peers: () => readonly PeerStatus[]
+  readonly notes: () => readonly string[]
+}
+
+export class Views {
+  readonly #options: ViewsOptions
+
+  constructor(options: ViewsOptions) {
+    this.#options = options
+  }
+
+  /** Ordinal of the known leader; -1: unknown. */
+  leader(): number {
+    const leader = this.#options.loop()?.status().leader
+    return leader === undefined ? -1 : ordinalOf(leader)
+  }
+
+  /** `db` of `db-0`. */
+  #nameOf(ordinal: number): string {
+    return this.#options.name.replace(/\d+$/, String(ordinal))
+  }
+
+  /** Voters this replica does not hear: no link, or none to this very incarnation. */
+  missing(): string[] {
+    const status = this.#options.loop()?.status()
+    return (status?.membership?.voters ?? [])
+      .filter((member) => member !== status?.self && !this.#hears(member))
+      .map((member) => this.#nameOf(ordinalOf(member)))
+  }
+
+  #hears(member: MemberId): boolean {
+    const peer = this.#options.peers().find((each) => each.ordinal === ordinalOf(member))
+    if (peer?.hello === undefined || !peer.connected) return false
+    return `${peer.hello.ordinal}/${peer.hello.incarnation}` === member
+  }
+
+  /** Why no writes are possible, as far as this replica can tell. */
+  problem(): ErrorCode | undefined {
+    const loop = this.#options.loop()
+    if (loop === undefined) return 'cluster-forming'
+    const status = loop.status()
+    if (status.refusing !== undefined) return status.refusing
+    if (status.leader !== undefined) return undefined
+    const voters = status.membership?.voters.length ?? 0
+    if (voters > 0 && this.missing().length > (voters - 1) / 2) return 'quorum-lost'
+    return loop.problem().code
+  }
+
+  status(): StatusFrame {
+    const loop = this.#options.loop()
+    const status = loop?.status()
+    const identity = this.#options.identity()
+    return {
+      ordinal: identity.ordinal,
+      role: status?.role ?? 'learner',
+      term: status?.term ?? 0,
+      leader: this.leader(),
+      writable: status?.role === 'leader' && status.refusing === undefined,
+      revision: loop?.meta().revision ?? 0,
+      history: status?.membership?.history ?? '',
+      clusterId: identity.clusterId,
+      age_ms: loop?.age_ms() ?? -1,
+      missing: this.missing(),
+      problem: this.problem(),
+    }
+  }
+
+  /** Answers an API server's rare questions. */
+  async answer(query: Query): Promise<QueryReply> {
+    if (query.type === 'cluster') return { type: 'cluster', answer: this.cluster() }
+    return { type: 'list', answer: await this.list(query) }
+  }
+
+  async list(query: Extract<Query, { type: 'list' }>): Promise<ListAnswer> {
+    const loop = this.#options.loop()
+    if (loop === undefined) {
+      throw new ClusterError('cluster-forming', 'this replica belongs to no cluster yet')
+    }
+    return await readList(loop, this.#options.storage, query)
+  }
+
+  /** The cluster as this replica sees it; complete only of itself. */
+  cluster(): ClusterView {
+    const identity = this.#options.identity()
+    const status = this.#options.loop()?.status()
+    const leader = status?.leader
+    const lowest = Math.min(...(status?.membership?.voters ?? []).map(ordinalOf))
+    return {
+      clusterId: identity.clusterId,
+      name: identity.clusterName,
+      history: status?.membership?.history ?? '',
+      revision: this.#options.loop()?.meta().revision ?? 0,
+      term: status?.term ?? 0,
+      leader:
+        leader === undefined
+          ? undefined
+          : {
+              name: this.#nameOf(ordinalOf(leader)),
+              ordinal: ordinalOf(leader),
+              why: ordinalOf(leader) === lowest ? 'lowest ordinal' : 'stand-in',
+            },
+      replicas: this.#rows(status),
+    }
+  }
+
+  /** Everything a person may want to know of this replica (`/status`). */
+  detail(notReady: string | undefined): Record<string, unknown> {
+    const { loop, peers, notes, name } = this.#options
+    const { role, term, leader } = this.status()
+    return {
+      name,
+      role,
+      term,
+      leader,
+      ready: notReady === undefined,
+      reason: notReady,
+      problem: this.problem(),
+      missing: this.missing(),
+      notes: notes(),
+      cluster: this.cluster(),
+      membership: loop()?.status().membership,
+      leadReason: loop()?.status().leadReason,
+      peers: peers().map((peer) => ({
+        ordinal: peer.ordinal,
+        connected: peer.connected,
+        address: peer.address,
+        incarnation: peer.hello?.incarnation,
+        clusterId: peer.hello?.clusterId,
+        problem: peer.problem,
+      })),
+    }
+  }
+
+  #rows(status: CoreStatus | undefined): ReplicaView[] {
+    const identity = this.#options.identity()
+    const rows = [this.#ownRow(status)]
+    const members = [...(status?.membership?.voters ?? []), ...(status?.membership?.learners ?? [])]
+    for (const member of members) {
+      if (member === status?.self) continue
+      rows.push(this.#peerRow(member, status))
+    }
+    if (members.length === 0) {
+      for (const peer of this.#options.peers()) {
+        if (peer.ordinal !== identity.ordinal)
+          rows.push(unknownRow(this.#nameOf(peer.ordinal), peer))
+      }
+    }
+    return rows.sort((a, b) => a.ordinal - b.ordinal)
+  }
+
+  #ownRow(status: CoreStatus | undefined): ReplicaView {
+    const { identity, loop, space, notes, name } = this.#options
+    const meta = loop()?.meta()
+    const disk = space()
+    return {
+      name,
+      ordinal: identity().ordinal,
+      role: status?.role ?? 'learner',
+      incarnation: identity().incarnation,
+      term: status?.term,
+      lastIndex: status?.lastIndex,
+      commitIndex: status?.commit,
+      appliedIndex: meta?.applied,
+      lag: undefined,
+      revision: meta?.revision,
+      diskUsedBytes: disk?.used_bytes,
+      diskFreeBytes: disk?.free_bytes,
+      hash: meta === undefined ? undefined : { index: meta.applied, value: meta.hash },
+      electable: undefined,
+      notes: notes(),
+    }
+  }
+
+  #peerRow(member: MemberId, status: CoreStatus | undefined): ReplicaView {
+    const learner = status?.membership?.learners.includes(member) === true
+    const progress = status?.progress.find((each) => each.member === member)
+    const heard = this.#hears(member)
+    const role = !heard
+      ? 'unreachable'
+      : member === status?.leader
+        ? 'leader'
+        : learner
+          ? 'learner'
+          : 'follower'
+    const row = emptyRow(this.#nameOf(ordinalOf(member)), ordinalOf(member))
+    return {
+      ...row,
+      role,
+      incarnation: member.slice(member.indexOf('/') + 1),
+      lag: progress === undefined ? undefined : (status?.lastIndex ?? 0) - progress.match,
+      electable: progress?.health.electable,
+    }
+  }
+}
+
+function unknownRow(name: string, peer: PeerStatus): ReplicaView {
+  const notes = peer.problem === undefined ? [] : [peer.problem]
+  const role = peer.connected ? 'learner' : 'unreachable'
+  return { ...emptyRow(name, peer.ordinal), role, incarnation: peer.hello?.incarnation, notes }
+}
+
+/** A replica of which only the name is known. */
+function emptyRow(name: string, ordinal: number): ReplicaView {
+  return {
+    name,
+    ordinal,
+    role: 'unreachable',
+    incarnation: undefined,
+    term: undefined,
+    lastIndex: undefined,
+    commitIndex: undefined,
+    appliedIndex: undefined,
+    lag: undefined,
+    revision: undefined,
+    diskUsedBytes: undefined,
+    diskFreeBytes: undefined,
+    hash: undefined,
+    electable: undefined,
+    notes: [],
+  }
+}

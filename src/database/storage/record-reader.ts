@@ -1,0 +1,107 @@
+/** Rows of the applied state on disk: their stored form, and the reads the replica makes of them. */
+
+import { crc32c } from '@node-rs/crc32'
+import { checkRecord } from '../kv/record.ts'
+import type { StoredState } from '../replica/ports.ts'
+import { type Database, type GenerationLayout, keyAfterPrefix, readU64 } from './layout.ts'
+import { pages } from './pages.ts'
+import { damaged, unseal } from './stored-values.ts'
+
+const PAGE_ROWS = 256
+const PAGE_BYTES = 1024 * 1024
+/** Bytes of one listing; a page of large values ends earlier than its limit says. */
+const LIST_BYTES_MAX = 8 * 1024 * 1024
+
+/** The value under an expiry key, which says all there is to say: a CRC over the key. */
+export function storedExpiry(key: Buffer): Buffer {
+  const stored = Buffer.allocUnsafe(4)
+  stored.writeUInt32BE(crc32c(key), 0)
+  return stored
+}
+
+/** Throws `data-damaged` unless `stored` is what lies under this expiry key. */
+export function checkExpiry(key: Buffer, stored: Buffer): void {
+  if (stored.length !== 4 || stored.readUInt32BE(0) !== crc32c(key)) {
+    throw damaged(key, 'has a wrong CRC')
+  }
+}
+
+/** One record, read at once. Throws `data-damaged`. */
+export function readRecord(
+  db: Database,
+  live: GenerationLayout,
+  key: Uint8Array,
+): Buffer | undefined {
+  const full = live.record(key)
+  const record = db.getSync(full)
+  if (record !== undefined) checkRecord(key, record)
+  return record
+}
+
+/** Keys with their records in byte order; at most `limit`, and about 8 MiB. */
+export async function listRecords(
+  db: Database,
+  live: GenerationLayout,
+  options: { prefix: Uint8Array; after: Uint8Array | undefined; limit: number },
+): Promise<{ key: Uint8Array; record: Uint8Array }[]> {
+  const { prefix, after, limit } = options
+  const start = live.record(prefix)
+  const range = {
+    ...(after === undefined || Buffer.compare(after, prefix) < 0
+      ? { gte: start }
+      : { gt: live.record(after) }),
+    lt: keyAfterPrefix(start) as Buffer,
+    limit,
+  }
+  const found: { key: Uint8Array; record: Uint8Array }[] = []
+  let bytes = 0
+  for await (const page of pages(db, { ...range, rows: PAGE_ROWS, bytes: PAGE_BYTES })) {
+    for (const [full, record] of page) {
+      const key = live.rowKey(full)
+      checkRecord(key, record)
+      found.push({ key, record })
+      bytes += record.length
+    }
+    if (bytes >= LIST_BYTES_MAX) break
+  }
+  return found
+}
+
+/** Keys that expire at or before `time_ms`, earliest first. */
+export async function expiringKeys(
+  db: Database,
+  live: GenerationLayout,
+  options: { time_ms: number; limit: number },
+): Promise<{ key: Uint8Array; time_ms: number }[]> {
+  const { time_ms, limit } = options
+  const found: { key: Uint8Array; time_ms: number }[] = []
+  const range = {
+    gte: live.prefix('expiry'),
+    lt: live.expiry(time_ms + 1, Buffer.alloc(0)),
+    limit,
+  }
+  for await (const page of pages(db, { ...range, rows: PAGE_ROWS, bytes: PAGE_BYTES })) {
+    for (const [full, stored] of page) {
+      checkExpiry(full, stored)
+      const row = live.rowKey(full)
+      found.push({ key: row.subarray(8), time_ms: readU64(row, 0) })
+    }
+  }
+  return found
+}
+
+/** All sessions, encoded as they came. */
+export async function readSessions(
+  db: Database,
+  live: GenerationLayout,
+): Promise<StoredState['sessions']> {
+  const sessions: { id: number; bytes: Uint8Array }[] = []
+  const prefix = live.prefix('session')
+  const range = { gte: prefix, lt: keyAfterPrefix(prefix) as Buffer }
+  for await (const page of pages(db, { ...range, rows: PAGE_ROWS, bytes: PAGE_BYTES })) {
+    for (const [full, stored] of page) {
+      sessions.push({ id: readU64(live.rowKey(full), 0), bytes: unseal(full, stored) })
+    }
+  }
+  return sessions
+}

@@ -1,0 +1,99 @@
+/**
+ * The chunks of a snapshot, as they travel:
+ *
+ *   version u8 | CRC32C u32 over what follows | number u32 | rows …
+ *   row: mark u8 ('k' record, 't' expiry, 's' session) | key u32+bytes | value u32+bytes
+ *   last row: mark 0 | rows u64 | the generation's KvMeta u32+bytes
+ *
+ * The number counts chunks from 0, so that one that is missing, repeated or out of order shows.
+ */
+
+import { crc32c } from '@node-rs/crc32'
+import { ByteReader, ByteWriter } from '../../shared/bytes.ts'
+import { ClusterError } from '../../shared/errors.ts'
+import type { KvMeta } from '../kv/types.ts'
+import { ROW_MARKS, type RowType } from './layout.ts'
+import { decodeMeta, encodeMeta } from './stored-values.ts'
+
+export const SNAPSHOT_VERSION = 1
+const HEADER_BYTES = 5
+const END_MARK = 0
+
+export type SnapshotRow = {
+  readonly type: RowType
+  readonly key: Buffer
+  readonly value: Uint8Array
+}
+
+export type SnapshotEnd = { readonly rows: number; readonly meta: KvMeta }
+
+/** Gathers rows into one chunk. */
+export class ChunkWriter {
+  readonly #bytes: ByteWriter
+
+  constructor(number: number, size_bytes: number) {
+    this.#bytes = new ByteWriter(size_bytes).u8(SNAPSHOT_VERSION).u32(0).u32(number)
+  }
+
+  get length(): number {
+    return this.#bytes.length
+  }
+
+  add(row: SnapshotRow): void {
+    this.#bytes.u8(ROW_MARKS[row.type]).bytes(row.key).bytes(row.value)
+  }
+
+  end(end: SnapshotEnd): void {
+    this.#bytes.u8(END_MARK).u64(end.rows).bytes(encodeMeta(end.meta))
+  }
+
+  finish(): Buffer {
+    const chunk = this.#bytes.finish()
+    chunk.writeUInt32BE(crc32c(chunk.subarray(HEADER_BYTES)), 1)
+    return chunk
+  }
+}
+
+/** Reads and checks one chunk. Throws `data-damaged`, `format-too-new`, `malformed-frame`. */
+export function readChunk(
+  source: Uint8Array,
+  number: number,
+): { rows: SnapshotRow[]; end: SnapshotEnd | undefined } {
+  const chunk = Buffer.from(source.buffer, source.byteOffset, source.byteLength)
+  const reader = new ByteReader(chunk)
+  const version = reader.u8()
+  if (version > SNAPSHOT_VERSION) {
+    throw new ClusterError('format-too-new', `snapshot of format ${version}`)
+  }
+  const crc = reader.u32()
+  if (crc !== crc32c(chunk.subarray(HEADER_BYTES))) throw damaged(`chunk ${number} has a wrong CRC`)
+  if (reader.u32() !== number) throw damaged(`chunk ${number} is missing`)
+  const rows: SnapshotRow[] = []
+  while (reader.remaining > 0) {
+    const mark = reader.u8()
+    if (mark === END_MARK) {
+      const end = { rows: reader.u64(), meta: decodeMeta(reader.bytes()) }
+      reader.end()
+      return { rows, end }
+    }
+    rows.push({ type: rowTypeOf(mark), key: reader.bytes(), value: reader.bytes() })
+  }
+  return { rows, end: undefined }
+}
+
+function rowTypeOf(mark: number): RowType {
+  switch (mark) {
+    case ROW_MARKS.record:
+      return 'record'
+    case ROW_MARKS.expiry:
+      return 'expiry'
+    case ROW_MARKS.session:
+      return 'session'
+    default:
+      throw damaged(`a row of the unknown kind ${mark}`)
+  }
+}
+
+function damaged(what: string): ClusterError {
+  return new ClusterError('data-damaged', `snapshot: ${what}`)
+}

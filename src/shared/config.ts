@@ -1,0 +1,245 @@
+/**
+ * The configuration of a server process: one schema of environment variables, read once, checked,
+ * frozen and handed down. `process.env` is read by the commands alone and given to these functions.
+ *
+ * The same variables are set by `ordinal local` and by the chart, so that a process does not know
+ * which of both runs it. A value that is wrong is one line that names its variable.
+ */
+
+import { hostname } from 'node:os'
+import Type, { type Static } from 'typebox'
+import Value from 'typebox/value'
+import { DURATION_PATTERN, parseDuration } from './duration.ts'
+import { ClusterError } from './errors.ts'
+import { BALLAST_BYTES, DISK_FREE_BYTES_MIN } from './limits.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** A DNS label; the part of a name between two dots (RFC 1123 §2.1). */
+const LABEL = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?'
+const ADDRESS = '(\\[[0-9a-fA-F:.]+\\]|[^:\\s,\\[\\]]+):\\d{1,5}'
+
+const text = (pattern: string, description: string, fallback?: string) =>
+  Type.String({
+    pattern,
+    description,
+    ...(fallback === undefined ? {} : { default: fallback }),
+  })
+const duration = (fallback: string) =>
+  text(DURATION_PATTERN, 'a duration such as 500ms, 5s or 2m', fallback)
+const port = (fallback?: number) =>
+  Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    description: 'a port from 0 to 65535',
+    ...(fallback === undefined ? {} : { default: fallback }),
+  })
+const count = (options: { minimum: number; maximum: number; default: number }) =>
+  Type.Integer({
+    ...options,
+    description: `a whole number from ${options.minimum} to ${options.maximum}`,
+  })
+const choice = <const T extends string[]>(values: readonly [...T], fallback: T[number]) =>
+  Type.Enum<T>(values, { default: fallback, description: `one of ${values.join(', ')}` })
+const flag = (fallback: 'on' | 'off') => choice(['on', 'off'], fallback)
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+
+const SharedVariables = {
+  ORDINAL_SERVICE: text(`^${LABEL}$`, 'the name of the headless Service', 'db-headless'),
+  ORDINAL_NAMESPACE: text(`^${LABEL}$`, 'the name of a namespace', 'default'),
+  ORDINAL_CLUSTER_DOMAIN: Type.Optional(
+    text(`^${LABEL}(\\.${LABEL})*\\.?$`, 'a domain such as cluster.local'),
+  ),
+  ORDINAL_DNS_SERVERS: text(
+    '^([^\\s,]+(,[^\\s,]+)*)?$',
+    'a list of addresses such as 127.0.0.1:53,[::1]:53',
+    '',
+  ),
+  ORDINAL_HOST: text('^[^\\s,]+$', 'an address to listen at', '0.0.0.0'),
+  ORDINAL_PEER_SECRET_FILE: Type.Optional(text('^.+$', 'the path of a file')),
+  ORDINAL_METRICS_PORT: port(9090),
+  ORDINAL_LOG_LEVEL: choice(LEVELS, 'info'),
+  ORDINAL_LOG_FORMAT: choice(['auto', 'json', 'pretty'], 'auto'),
+  ORDINAL_FAULTS: flag('off'),
+}
+
+/** The environment of `ordinal replica`. */
+export const ReplicaEnvironment = Type.Object({
+  ...SharedVariables,
+  ORDINAL_NAME: text(`^${LABEL}-\\d{1,5}$`, 'a name that ends in its ordinal, such as db-0'),
+  ORDINAL_CLUSTER: Type.Optional(text(`^${LABEL}$`, 'the name of the cluster')),
+  ORDINAL_DATA: text('^.+$', 'the path of a folder', '/data'),
+  ORDINAL_REPLICAS: count({ minimum: 1, maximum: 99, default: 3 }),
+  ORDINAL_FIRST_ORDINAL: count({ minimum: 0, maximum: 9999, default: 0 }),
+  ORDINAL_CLIENT_PORT: port(8080),
+  ORDINAL_PEER_PORT: port(7070),
+  ORDINAL_ADVERTISE: Type.Optional(text(`^${ADDRESS}$`, 'an address such as 10.0.0.7:7070')),
+  ORDINAL_ELECTION_TIMEOUT: duration('1s'),
+  ORDINAL_HEARTBEAT: duration('100ms'),
+  ORDINAL_STAGGER: duration('150ms'),
+  ORDINAL_HAND_BACK_AFTER: duration('5s'),
+  ORDINAL_BALLAST_BYTES: count({ minimum: 0, maximum: 2 ** 40, default: BALLAST_BYTES }),
+  ORDINAL_DISK_FREE_MIN_BYTES: count({
+    minimum: 0,
+    maximum: 2 ** 50,
+    default: DISK_FREE_BYTES_MIN,
+  }),
+})
+
+/** The environment of `ordinal api`. */
+export const ApiEnvironment = Type.Object({
+  ...SharedVariables,
+  ORDINAL_NAME: text('^[^\\s]{1,253}$', 'a name without spaces'),
+  ORDINAL_CLUSTER: Type.Optional(text(`^${LABEL}$`, 'the name of the cluster')),
+  ORDINAL_CLIENT_PORT: port(8080),
+  ORDINAL_SHARED_PORT: Type.Optional(port()),
+  ORDINAL_SHUTDOWN_DELAY: duration('5s'),
+})
+
+/** What both tiers are told. */
+export type SharedConfig = {
+  /** `db-0`, `api-1`: the Pod's name. */
+  readonly name: string
+  /** Name of the cluster; peers of another one are refused. */
+  readonly cluster: string
+  /** Name of the headless Service that lists the replicas. */
+  readonly service: string
+  readonly namespace: string
+  /** Undefined: from the `svc.` entry of /etc/resolv.conf, else `cluster.local`. */
+  readonly clusterDomain: string | undefined
+  /** `address:port` of DNS servers; empty: those of the system. */
+  readonly dnsServers: readonly string[]
+  /** Address to listen at. */
+  readonly host: string
+  readonly clientPort: number
+  readonly metricsPort: number
+  /** File with the shared secret of the peers; undefined: none is asked for. */
+  readonly peerSecretFile: string | undefined
+  readonly logLevel: (typeof LEVELS)[number]
+  readonly logFormat: 'auto' | 'json' | 'pretty'
+  /** The routes that break things on purpose are there. */
+  readonly faults: boolean
+}
+
+export type ReplicaConfig = SharedConfig & {
+  readonly ordinal: number
+  /** The StatefulSet's name: the own name without its ordinal. */
+  readonly base: string
+  /** Folder of this replica alone. */
+  readonly data: string
+  /** How many replicas form the cluster the first time. */
+  readonly replicas: number
+  readonly firstOrdinal: number
+  readonly peerPort: number
+  /** `host:port` at which the others reach the peer port; undefined: found by the command. */
+  readonly advertise: string | undefined
+  readonly electionTimeout_ms: number
+  readonly heartbeat_ms: number
+  readonly stagger_ms: number
+  readonly handBackAfter_ms: number
+  readonly ballast_bytes: number
+  readonly diskFreeMin_bytes: number
+}
+
+export type ApiConfig = SharedConfig & {
+  /** A second port, listened at with `reusePort` only while ready; undefined: none. */
+  readonly sharedPort: number | undefined
+  /** How long it goes on answering after it was told to stop. */
+  readonly shutdownDelay_ms: number
+}
+
+function invalid(variable: string, value: unknown, expected: string): ClusterError {
+  return new ClusterError('invalid-config', `${variable} is "${value}", expected ${expected}`)
+}
+
+type Property = { readonly type?: string; readonly description?: string }
+
+/** Takes the schema's variables out of `env`; an empty one counts as absent. */
+function read<S extends Type.TObject>(schema: S, env: Environment): Static<S> {
+  const properties = schema.properties as Readonly<Record<string, Property>>
+  const given: Record<string, string | number> = {}
+  for (const [variable, property] of Object.entries(properties)) {
+    const value = env[variable]
+    if (value === undefined || value === '') continue
+    const isNumber = property.type === 'integer' && /^\d{1,15}$/.test(value)
+    given[variable] = isNumber ? Number(value) : value
+  }
+  const values = Value.Default(schema, { ...given }) as Static<S>
+  const [failure] = Value.Errors(schema, values)
+  if (failure === undefined) return values
+  const variable = failure.instancePath.slice(1)
+  const expected = properties[variable]?.description ?? failure.message
+  throw invalid(variable, given[variable] ?? '', expected)
+}
+
+/** A duration that the schema has checked, in ms. */
+function checkedDuration(value: string): number {
+  return parseDuration(value) as number
+}
+
+function shared(values: Static<typeof ApiEnvironment> | Static<typeof ReplicaEnvironment>) {
+  return {
+    service: values.ORDINAL_SERVICE,
+    namespace: values.ORDINAL_NAMESPACE,
+    clusterDomain: values.ORDINAL_CLUSTER_DOMAIN?.replace(/\.$/, ''),
+    dnsServers: values.ORDINAL_DNS_SERVERS.split(',').filter((server) => server !== ''),
+    host: values.ORDINAL_HOST,
+    clientPort: values.ORDINAL_CLIENT_PORT,
+    metricsPort: values.ORDINAL_METRICS_PORT,
+    peerSecretFile: values.ORDINAL_PEER_SECRET_FILE,
+    logLevel: values.ORDINAL_LOG_LEVEL,
+    logFormat: values.ORDINAL_LOG_FORMAT,
+    faults: values.ORDINAL_FAULTS === 'on',
+  }
+}
+
+/** Reads the configuration of a replica. Fails with `invalid-config`. */
+export function readReplicaConfig(env: Environment): ReplicaConfig {
+  const values = read(ReplicaEnvironment, {
+    ...env,
+    ORDINAL_NAME: env['ORDINAL_NAME'] || hostname(),
+  })
+  const name = values.ORDINAL_NAME
+  const dash = name.lastIndexOf('-')
+  const base = name.slice(0, dash)
+  const electionTimeout_ms = checkedDuration(values.ORDINAL_ELECTION_TIMEOUT)
+  const heartbeat_ms = checkedDuration(values.ORDINAL_HEARTBEAT)
+  if (heartbeat_ms < 1) {
+    throw invalid('ORDINAL_HEARTBEAT', values.ORDINAL_HEARTBEAT, 'at least 1ms')
+  }
+  if (electionTimeout_ms < 3 * heartbeat_ms) {
+    const expected = `at least three times ORDINAL_HEARTBEAT (${values.ORDINAL_HEARTBEAT})`
+    throw invalid('ORDINAL_ELECTION_TIMEOUT', values.ORDINAL_ELECTION_TIMEOUT, expected)
+  }
+  return Object.freeze({
+    ...shared(values),
+    name,
+    base,
+    ordinal: Number(name.slice(dash + 1)),
+    cluster: values.ORDINAL_CLUSTER ?? base,
+    data: values.ORDINAL_DATA,
+    replicas: values.ORDINAL_REPLICAS,
+    firstOrdinal: values.ORDINAL_FIRST_ORDINAL,
+    peerPort: values.ORDINAL_PEER_PORT,
+    advertise: values.ORDINAL_ADVERTISE,
+    electionTimeout_ms,
+    heartbeat_ms,
+    stagger_ms: checkedDuration(values.ORDINAL_STAGGER),
+    handBackAfter_ms: checkedDuration(values.ORDINAL_HAND_BACK_AFTER),
+    ballast_bytes: values.ORDINAL_BALLAST_BYTES,
+    diskFreeMin_bytes: values.ORDINAL_DISK_FREE_MIN_BYTES,
+  })
+}
+
+/** Reads the configuration of an API server. Fails with `invalid-config`. */
+export function readApiConfig(env: Environment): ApiConfig {
+  const values = read(ApiEnvironment, { ...env, ORDINAL_NAME: env['ORDINAL_NAME'] || hostname() })
+  return Object.freeze({
+    ...shared(values),
+    name: values.ORDINAL_NAME,
+    cluster: values.ORDINAL_CLUSTER ?? values.ORDINAL_SERVICE.replace(/-headless$/, ''),
+    sharedPort: values.ORDINAL_SHARED_PORT,
+    shutdownDelay_ms: checkedDuration(values.ORDINAL_SHUTDOWN_DELAY),
+  })
+}

@@ -1,0 +1,65 @@
+import t from 'tap'
+import { decideBootstrap } from '../../../src/database/replica/bootstrap.ts'
+import type { Hello } from '../../../src/database/replica/ports.ts'
+
+function hello(ordinal: number, clusterId = ''): Hello {
+  return {
+    clusterName: 'db',
+    clusterId,
+    ordinal,
+    incarnation: `incarnation-${ordinal}`,
+    address: `127.0.0.1:${7000 + ordinal}`,
+    format: 1,
+    expected: 3,
+  }
+}
+
+const empty = { firstOrdinal: 0, expected: 3 }
+
+t.test('the first ordinal forms a cluster when all expected peers answered empty', async (t) => {
+  const decision = decideBootstrap({ ...empty, self: hello(0), peers: [hello(1), hello(2)] })
+  t.equal(decision.type, 'form')
+  if (decision.type === 'form')
+    t.same(
+      decision.members.map((each) => each.ordinal),
+      [0, 1, 2],
+    )
+})
+
+t.test('a silent peer may hold the data: nothing is formed without its answer', async (t) => {
+  const decision = decideBootstrap({ ...empty, self: hello(0), peers: [hello(1)] })
+  t.match(decision, { type: 'wait', why: /replica 2/ })
+})
+
+t.test('a replica beyond the expected ones does not stand in for a missing one', async (t) => {
+  const peers = [hello(1), hello(3), hello(4)]
+  t.equal(decideBootstrap({ ...empty, self: hello(0), peers }).type, 'wait')
+})
+
+t.test('nobody but the first ordinal forms', async (t) => {
+  const decision = decideBootstrap({ ...empty, self: hello(1), peers: [hello(0), hello(2)] })
+  t.match(decision, { type: 'wait', why: /replica 0/ })
+})
+
+t.test('a peer with a cluster id is followed, whoever else is missing', async (t) => {
+  const decision = decideBootstrap({ ...empty, self: hello(0), peers: [hello(2, 'c1')] })
+  t.same(decision, { type: 'join', clusterId: 'c1' })
+})
+
+t.test('two cluster ids among the peers: wait and say so', async (t) => {
+  const peers = [hello(1, 'c1'), hello(2, 'c2')]
+  t.match(decideBootstrap({ ...empty, self: hello(0), peers }), { type: 'wait', why: /c1.*c2/ })
+})
+
+t.test('the first ordinal need not be zero', async (t) => {
+  const view = { ...empty, firstOrdinal: 5, self: hello(5), peers: [hello(6), hello(7)] }
+  t.equal(decideBootstrap(view).type, 'form')
+})
+
+t.test('without a number of replicas nothing is formed', async (t) => {
+  t.equal(decideBootstrap({ ...empty, expected: 0, self: hello(0), peers: [] }).type, 'wait')
+})
+
+t.test('a cluster of one forms alone', async (t) => {
+  t.equal(decideBootstrap({ ...empty, expected: 1, self: hello(0), peers: [] }).type, 'form')
+})
