@@ -23,7 +23,8 @@ export function diagnose(pool: ReplicaPool): Diagnosis {
   const leader = pool.leader()
   if (leader !== undefined) {
     const problem = leader.status.problem
-    if (problem !== undefined) return { code: problem, message: describe(problem, missing), missing }
+    if (problem !== undefined)
+      return { code: problem, message: describe(problem, missing), missing }
     const message = `${leader.name} leads, but did not answer in time`
     return { code: 'deadline-exceeded', message, missing }
   }

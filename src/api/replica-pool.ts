@@ -11,8 +11,8 @@
  */
 
 import type { Logger } from 'pino'
-import { decodeStatus } from '../database/kv/frames.ts'
 import { FRAME, type StatusFrame } from '../database/kv/frame-types.ts'
+import { decodeStatus } from '../database/kv/frames.ts'
 import type { Clock, Timer } from '../shared/clock.ts'
 import { ClusterError } from '../shared/errors.ts'
 import {

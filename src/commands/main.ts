@@ -9,7 +9,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { followSupervisor } from '../local/follow-supervisor.ts'
-import { readApiConfig, readReplicaConfig } from '../shared/config.ts'
 import { ClusterError } from '../shared/errors.ts'
 
 function wholeNumber(range: { minimum: number; maximum: number }): (text: string) => number {
@@ -29,6 +28,7 @@ function addServers(program: Command): void {
     .command('replica')
     .description('run one database replica (configured by ORDINAL_* variables)')
     .action(async () => {
+      const { readReplicaConfig } = await import('../shared/config.ts')
       const config = readReplicaConfig(process.env)
       process.title = `ordinal ${config.name}`
       const { runReplica } = await import('./replica.ts')
@@ -38,6 +38,7 @@ function addServers(program: Command): void {
     .command('api')
     .description('run one API server (configured by ORDINAL_* variables)')
     .action(async () => {
+      const { readApiConfig } = await import('../shared/config.ts')
       const config = readApiConfig(process.env)
       process.title = `ordinal ${config.name}`
       const { runApi } = await import('./api.ts')
@@ -54,7 +55,7 @@ function addLocal(program: Command): void {
     .option('--port <port>', 'port of the balanced API (0: a free one)', portNumber, 8080)
     .option('--control-port <port>', 'port of the control API (default: --port + 1)', portNumber)
     .option('--data <folder>', 'where data and logs are kept', 'data')
-    .option('--ephemeral', 'keep data in a temporary folder, removed at the end', false)
+    .option('--ephemeral', 'keep data in a temporary folder, removed at the end')
     .addOption(
       new Option('--balancer <kind>', 'who spreads connections over the API servers')
         .choices(['auto', 'kernel', 'proxy'])
@@ -62,7 +63,7 @@ function addLocal(program: Command): void {
     )
     .action(async (options) => {
       const { runLocal } = await import('./local.ts')
-      await runLocal({ ...options, env: process.env })
+      await runLocal({ ephemeral: false, ...options, env: process.env })
     })
 }
 
@@ -72,9 +73,14 @@ function addBootstrap(program: Command): void {
     .description('form a new cluster from the data of one replica, when the majority is lost')
     .requiredOption('--force', 'yes: the other replicas and what only they hold are given up')
     .requiredOption('--url <url>', 'the replica whose data is kept, e.g. http://db-0:8080')
-    .action(async (options: { url: string }) => {
+    .option(
+      '--secret-file <file>',
+      "the peers' shared secret",
+      process.env['ORDINAL_PEER_SECRET_FILE'],
+    )
+    .action(async (options: { url: string; secretFile?: string }) => {
       const { runBootstrap } = await import('./bootstrap.ts')
-      await runBootstrap({ url: options.url })
+      await runBootstrap({ url: options.url, secretFile: options.secretFile })
     })
 }
 

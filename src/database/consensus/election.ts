@@ -35,11 +35,11 @@ export function leaseRunning(state: CoreState): boolean {
 
 /** Time passes for a replica that does not lead. */
 export function tickElection(state: CoreState): void {
-  const { election, now_ms, config, log, self } = state
+  const { election, now_ms, config, log } = state
   if (!isVoter(state)) return
   if ((log.membership as Membership).voters.length === 1) {
     // Nobody else to ask or to wait for.
-    if (state.role === 'follower') campaign(state)
+    if (state.role !== 'candidate') becomeCandidate(state)
     return
   }
   if (now_ms >= election.retry_ms) {
@@ -50,16 +50,9 @@ export function tickElection(state: CoreState): void {
   if (waited_ms < config.electionTimeout_ms) return
   if (election.delay_ms < 0) election.delay_ms = campaignDelay_ms(state)
   if (waited_ms < election.delay_ms) return
-  if (state.leader !== undefined) election.lost = state.leader
   election.rounds += 1
   election.asked = undefined
-  if (self !== '') campaign(state)
-}
-
-function campaign(state: CoreState): void {
-  const { voters } = state.log.membership as Membership
-  if (voters.length === 1) becomeCandidate(state)
-  else becomePreCandidate(state)
+  becomePreCandidate(state)
 }
 
 /** How long to wait for a leader before trying, from when the last one was heard. */

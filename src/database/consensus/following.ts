@@ -9,14 +9,7 @@ import { assert } from '../../shared/assert.ts'
 import { followsChain } from './entry.ts'
 import { becomeFollower } from './roles.ts'
 import type { CoreState } from './state.ts'
-import {
-  advanceCommit,
-  appendEntry,
-  committedInTerm,
-  diverge,
-  draftOf,
-  send,
-} from './state.ts'
+import { advanceCommit, appendEntry, committedInTerm, diverge, draftOf, send } from './state.ts'
 import type { MemberId, Message, SnapshotMeta } from './types.ts'
 
 type Append = Message & { type: 'append' }
@@ -183,7 +176,8 @@ export function handleSnapshot(
       rejected: false,
       hintIndex: 0,
       hintTerm: 0,
-      sent_ms: state.now_ms,
+      // It answers no append, so it says nothing of when one was sent.
+      sent_ms: -1,
       replied_ms: state.now_ms,
       token: undefined,
       health: state.health,

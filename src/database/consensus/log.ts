@@ -53,7 +53,9 @@ export class Log {
     const { base, tail, lastIndex } = restored
     this.#base = base
     this.#lastIndex = base.index
-    this.#runs = restored.termRuns.filter((run) => run.index <= lastIndex).map((run) => ({ ...run }))
+    this.#runs = restored.termRuns
+      .filter((run) => run.index <= lastIndex)
+      .map((run) => ({ ...run }))
     this.#memberships = [...restored.memberships]
     assert(lastIndex >= base.index, 'the log ends before its base')
     assert(

@@ -32,10 +32,7 @@ export function quorumValue(values: number[]): number {
 }
 
 /** How an election stands when `votes` holds the answers so far; only `voters` count. */
-export function tally(
-  voters: readonly MemberId[],
-  votes: ReadonlyMap<MemberId, boolean>,
-): Tally {
+export function tally(voters: readonly MemberId[], votes: ReadonlyMap<MemberId, boolean>): Tally {
   let granted = 0
   let missing = 0
   for (const voter of voters) {

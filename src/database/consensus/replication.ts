@@ -201,7 +201,8 @@ export function handleAppendReply(state: CoreState, leading: Leading, reply: App
   }
   const advanced = reply.match > peer.match
   peer.acked(reply.match)
-  if (peer.state === 'snapshot' && peer.match >= state.log.baseIndex) peer.becomeProbe(peer.match + 1)
+  if (peer.state === 'snapshot' && peer.match >= state.log.baseIndex)
+    peer.becomeProbe(peer.match + 1)
   if (advanced) maybeCommit(state, leading)
   if (peer.next <= state.log.lastIndex) sendEntries(state, peer)
 }

@@ -12,8 +12,7 @@
  * pre-vote: Ongaro 2014 §9.6.
  */
 
-import { UNCOMMITTED_BYTES_MAX } from '../../shared/limits.ts'
-import { LOG_TIME_STEP_MS_MAX } from '../../shared/limits.ts'
+import { LOG_TIME_STEP_MS_MAX, UNCOMMITTED_BYTES_MAX } from '../../shared/limits.ts'
 import { encodeLeadRecord } from './membership.ts'
 import { Progress } from './progress.ts'
 import { refuseRequests, refuseRounds } from './reads.ts'

@@ -242,8 +242,10 @@ export function newState(config: CoreConfig, restored: Restored, instant: Instan
   }
 }
 
-/** Sends a message once write `after` is synced (0: at once). */
-export function send(state: CoreState, to: MemberId, body: MessageBody, after: number): void {
+/** Sends a message once write `after` is synced (0, or synced already: at once). */
+export function send(state: CoreState, to: MemberId, body: MessageBody, write: number): void {
+  const oldest = state.issued[0]?.id ?? (state.draft === undefined ? Infinity : state.lastWrite)
+  const after = write < oldest ? 0 : write
   // One literal per message would need a switch; the spread is small and seldom more than a batch.
   const message = { from: state.self, to, term: state.term, ...body }
   state.effects.messages.push({ after, message })

@@ -90,20 +90,20 @@ export type MessageBody =
       commit: number
       /** Leader's monotonic clock when sent; echoed, so that silence is counted from sending. */
       sent_ms: number
-      /** The `replied_ms` of the receiver's latest answer: how fresh its stale reads are. */
+      /** The `replied_ms` of the receiver's latest answer, -1 before: how fresh its stale reads are. */
       echo_ms: number
       /** Present when the answer also confirms a read round. */
       token: ReadToken | undefined
     }
   | {
       type: 'append-reply'
-      /** On success the highest index known equal and synced. */
+      /** On success the highest index known equal and synced; on rejection the `previousIndex`. */
       match: number
       rejected: boolean
       /** On rejection: where to try next (fast back-tracking, etcd `findConflictByTerm`). */
       hintIndex: number
       hintTerm: number
-      /** Echo of the append's `sent_ms`. */
+      /** Echo of the append's `sent_ms`; -1 where it answers a snapshot. */
       sent_ms: number
       /** The answering replica's own monotonic clock. */
       replied_ms: number
@@ -180,7 +180,8 @@ export type CoreEvent =
   | { type: 'hand-back-refused'; to: MemberId; why: string }
   /** An acknowledged prefix differs, or a chain is broken: the replica must set its data aside. */
   | { type: 'diverged'; index: number; why: string }
-  | { type: 'drained' }
+  /** The process may stop; `why` tells what became of the lead. */
+  | { type: 'drained'; why: string }
 
 export type Effects = {
   write: Write | undefined

@@ -12,18 +12,14 @@ import { assert } from '../../shared/assert.ts'
 import { ByteReader, ByteWriter } from '../../shared/bytes.ts'
 import { ClusterError } from '../../shared/errors.ts'
 import { READ_ITEMS_MAX, READ_REPLY_BYTES_MAX } from '../../shared/limits.ts'
-import { readRefusal, writeRefusal } from './frame-refusal.ts'
-import type { ReadRecord, ReadReply, ReadReplyParts, Refusal } from './frame-types.ts'
+import { isRefusal, readRefusal, writeRefusal } from './frame-refusal.ts'
+import type { ReadRecord, ReadReply, ReadReplyParts } from './frame-types.ts'
 import { checkShape, recordHeader, recordValue, recordValueAt } from './record.ts'
 
 const ITEM = { absent: 0, record: 1, metadata: 2, omitted: 3 } as const
 /** Records up to this size are copied rather than sent as a part of their own. */
 const COPY_BYTES_MAX = 8192
 const EMPTY = Buffer.alloc(0)
-
-function isRefusal(records: ReadReplyParts['records']): records is Refusal {
-  return !Array.isArray(records)
-}
 
 /** Encodes a reply; what would make it too large is `omitted`, never its first item. */
 export function encodeReadReply(reply: ReadReplyParts): Uint8Array[] {

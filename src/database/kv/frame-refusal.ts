@@ -27,3 +27,8 @@ export function readRefusal(reader: ByteReader): Refusal {
     leader,
   }
 }
+
+/** Tells a refused frame's refusal from the answer it would have had. */
+export function isRefusal<Item>(answer: readonly Item[] | Refusal): answer is Refusal {
+  return !Array.isArray(answer)
+}

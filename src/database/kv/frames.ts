@@ -27,8 +27,8 @@ import {
   encodeStatus,
 } from './frame-json.ts'
 import { decodeReadReply, encodeReadReply } from './frame-read-reply.ts'
-import { readRefusal, writeRefusal } from './frame-refusal.ts'
-import type { ReadItem, ReadRequest, Refusal, WriteReply } from './frame-types.ts'
+import { isRefusal, readRefusal, writeRefusal } from './frame-refusal.ts'
+import type { ReadItem, ReadRequest, WriteReply } from './frame-types.ts'
 import { codeOfStatus, statusOfCode } from './result-codes.ts'
 import type { CommandResult } from './types.ts'
 
@@ -42,6 +42,7 @@ export {
   encodeQueryReply,
   encodeReadReply,
   encodeStatus,
+  isRefusal,
 }
 
 const REPEATED = 0x80
@@ -60,16 +61,12 @@ export function decodeWrite(body: Buffer): { frame: number; segment: Buffer } {
   return { frame: reader.u32(), segment: body.subarray(4) }
 }
 
-function isResults(results: WriteReply['results']): results is readonly CommandResult[] {
-  return Array.isArray(results)
-}
-
 /** The parts of a write reply's body. */
 export function encodeWriteReply(reply: WriteReply): Uint8Array[] {
   const { frame, results, revision } = reply
-  const size = isResults(results) ? results.length * RESULT_BYTES : 256
+  const size = isRefusal(results) ? 256 : results.length * RESULT_BYTES
   const writer = new ByteWriter(17 + size).u32(frame).u64(revision)
-  if (!isResults(results)) {
+  if (isRefusal(results)) {
     writeRefusal(writer.u8(1), results)
     return [writer.finish()]
   }
@@ -165,9 +162,4 @@ function readReadItem(reader: ByteReader): ReadItem {
     throw new ClusterError('malformed-frame', 'malformed item of a read frame')
   }
   return { key: reader.raw(size), metadataOnly: flag === 1 }
-}
-
-/** Tells a refused frame's refusal from the answer it would have had. */
-export function isRefusal(answer: readonly unknown[] | Refusal): answer is Refusal {
-  return !Array.isArray(answer)
 }

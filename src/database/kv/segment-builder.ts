@@ -56,7 +56,8 @@ export class SegmentBuilder {
       const typeAt = this.#reserve(2 + idempotencyKey.length)
       this.#buffer[typeAt + 1] = idempotencyKey.length
       this.#buffer.set(idempotencyKey, typeAt + 2)
-      this.#buffer[typeAt] = this.#fields(command)
+      const type = this.#fields(command)
+      this.#buffer[typeAt] = type
     } catch (error) {
       // A refused command leaves no half of itself behind.
       this.#at = start
@@ -135,7 +136,8 @@ export class SegmentBuilder {
     this.#operations(commands.length)
     for (const command of commands) {
       assert(command.condition === undefined, 'conditions of a transaction stand in `compare`')
-      this.#buffer[this.#reserve(1)] = command.type === 'put' ? COMMAND.put : COMMAND.delete
+      const at = this.#reserve(1)
+      this.#buffer[at] = command.type === 'put' ? COMMAND.put : COMMAND.delete
       this.#fields(command)
     }
   }
@@ -180,13 +182,16 @@ export class SegmentBuilder {
   }
 
   #u16(value: number): void {
-    this.#buffer.writeUInt16BE(value, this.#reserve(2))
+    const at = this.#reserve(2)
+    this.#buffer.writeUInt16BE(value, at)
   }
 
   #u64(value: number): void {
-    writeU64(this.#buffer, this.#reserve(8), value)
+    const at = this.#reserve(8)
+    writeU64(this.#buffer, at, value)
   }
 
+  /** Room for `size` bytes. It may replace `#buffer`: read that field only afterwards. */
   #reserve(size: number): number {
     const at = this.#at
     const end = at + size

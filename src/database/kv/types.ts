@@ -95,6 +95,20 @@ export type CommandResult = {
   readonly repeated: boolean
 }
 
+/**
+ * What the state machine needs of a committed log entry (consensus/entry.ts has these fields);
+ * its payload is handed in beside it: `state.apply(entry, payloadOf(entry))`.
+ */
+export type AppliedEntry = {
+  readonly index: number
+  readonly term: number
+  /** `commands` carries segments; all others only move index, term and time. */
+  readonly type: 'noop' | 'membership' | 'commands'
+  readonly time_ms: number
+  readonly firstRevision: number
+  readonly count: number
+}
+
 /** A key's present value. */
 export type KeyRecord = {
   readonly createRevision: number

@@ -134,6 +134,8 @@ function upgradeHandler(
   let status = 0
   let body = ''
   return {
+    // undici insists on it.
+    onRequestStart: () => undefined,
     onRequestUpgrade: (_controller, code, headers, socket) => {
       // Until a link owns the socket, an error of it is the end of it and of nothing else.
       socket.on('error', () => socket.destroy())

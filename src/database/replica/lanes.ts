@@ -95,7 +95,7 @@ export class Lanes {
       return
     }
     const { count, puts } = checkSegment(segment)
-    if (puts && loop.status().refusing === 'disk-full') {
+    if (puts && loop.refusing === 'disk-full') {
       refuse('disk-full', 'the disks of a quorum are full: deletes only', 'not-applied')
       return
     }
@@ -155,7 +155,7 @@ export class Lanes {
   }
 
   #revision(): number {
-    return this.#options.loop()?.meta().revision ?? 0
+    return this.#options.loop()?.revision ?? 0
   }
 
   #refusal(code: ErrorCode, message: string, outcome: Outcome): Refusal {
@@ -169,9 +169,8 @@ function notInCluster(): { code: ErrorCode; message: string } {
 
 /** Why this replica takes no client write now; undefined: it does. */
 export function refuseWrite(loop: Loop): { code: ErrorCode; message: string } | undefined {
-  const status = loop.status()
-  if (status.role !== 'leader') return { code: 'not-leader', message: 'another replica leads' }
-  if (status.refusing === 'cluster-forming') {
+  if (!loop.leads) return { code: 'not-leader', message: 'another replica leads, or none' }
+  if (loop.refusing === 'cluster-forming') {
     return { code: 'cluster-forming', message: 'not all replicas have stored the cluster id yet' }
   }
   return undefined

@@ -2,7 +2,7 @@
 
 import { ClusterError } from '../../shared/errors.ts'
 import type { ListAnswer, ListedKey, Query } from '../kv/frame-types.ts'
-import { mergeList } from '../kv/list.ts'
+import { diskLimit, mergeList } from '../kv/list.ts'
 import { decodeRecord } from '../kv/record.ts'
 import type { Loop } from './loop.ts'
 import type { Storage } from './ports.ts'
@@ -34,12 +34,11 @@ async function readPage(
 ): Promise<Page> {
   const prefix = Buffer.from(query.prefix)
   const after = query.after === undefined ? undefined : Buffer.from(query.after)
-  const { revision } = loop.meta()
+  const { revision } = loop
   const overlay = loop.kv.overlay()
-  const wanted = query.limit + 1
-  // Deletions in the overlay may take away rows of the disk's page: it is read longer by as many.
-  const rows = storage.list({ prefix, after, limit: wanted + overlay.length })
-  const merged = mergeList(await rows, overlay, { prefix, after, limit: wanted })
+  const range = { prefix, after, limit: query.limit + 1 }
+  const rows = storage.list({ ...range, limit: diskLimit(overlay, range) })
+  const merged = mergeList(await rows, overlay, range)
   const keys = merged.slice(0, query.limit).map(({ key, record }) => listed(key, record))
   return { keys, more: merged.length > query.limit, revision }
 }

@@ -15,7 +15,7 @@ import { assert } from '../../shared/assert.ts'
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
 import { Core } from '../consensus/core.ts'
-import type { Entry } from '../consensus/entry.ts'
+import { type Entry, payloadOf } from '../consensus/entry.ts'
 import type {
   CoreConfig,
   CoreEvent,
@@ -97,7 +97,7 @@ export class Loop {
     this.#reads = new WaitingReads({
       now_ms: () => clock.now_ms(),
       applied: () => this.applied,
-      revision: () => this.#kv.meta().revision,
+      revision: () => this.#kv.revision,
       age_ms: () => this.age_ms(),
       problem: () => this.problem(),
       ask: (id) => this.step({ type: 'read', id }),
@@ -148,7 +148,21 @@ export class Loop {
   }
 
   get applied(): number {
-    return this.#installing ? -1 : this.#kv.meta().applied
+    return this.#installing ? -1 : this.#kv.applied
+  }
+
+  get leads(): boolean {
+    return this.#core.leader === this.#options.core.self
+  }
+
+  /** Why client writes are refused although this replica leads; undefined: they are not. */
+  get refusing(): CoreStatus['refusing'] {
+    return this.#core.refusing
+  }
+
+  /** Highest revision applied here. */
+  get revision(): number {
+    return this.#kv.revision
   }
 
   get waitingWrites(): number {
@@ -295,8 +309,8 @@ export class Loop {
   }
 
   #apply(entry: Entry): void {
-    assert(entry.index === this.#kv.meta().applied + 1, `entry ${entry.index} applied out of order`)
-    const results = this.#kv.apply(entry)
+    assert(entry.index === this.#kv.applied + 1, `entry ${entry.index} applied out of order`)
+    const results = this.#kv.apply(entry, payloadOf(entry))
     this.counters.entries += 1
     this.counters.commands += entry.count
     this.#countRepeated(results)
@@ -356,7 +370,7 @@ export class Loop {
     this.#installing = false
     const deferred = this.#deferred
     this.#deferred = []
-    const applied = this.#kv.meta().applied
+    const applied = this.#kv.applied
     this.#commit(deferred.filter((entry) => entry.index > applied))
   }
 

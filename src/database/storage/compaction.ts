@@ -5,7 +5,7 @@
 
 import { ClusterError } from '../../shared/errors.ts'
 import { COMPACTION_ENTRIES_MAX } from '../../shared/limits.ts'
-import { type Batch, type CommitGate } from './commit-gate.ts'
+import type { Batch, CommitGate } from './commit-gate.ts'
 import { type DiskState, membershipAt } from './disk-state.ts'
 import { BASE_KEY, type Database, logKey } from './layout.ts'
 import { readEntry } from './log-reader.ts'
@@ -24,7 +24,10 @@ export async function compactLog(
   while (log.state().base.index < end) {
     await gate.commit((batch) => {
       const state = log.state()
-      const next = putBase(db, batch, { state, index: Math.min(state.base.index + BATCH_ENTRIES, end) })
+      const next = putBase(db, batch, {
+        state,
+        index: Math.min(state.base.index + BATCH_ENTRIES, end),
+      })
       return () => log.moved(next)
     })
   }

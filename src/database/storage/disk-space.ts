@@ -20,29 +20,29 @@ export function ballastFile(folder: string): string {
 }
 
 /** Bytes that processes without privileges may still write there. */
-export async function freeBytes(folder: string): Promise<number> {
+async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder)
   return bavail * bsize
 }
 
-/** Bytes of all files in the folder's tree, without the ballast. */
-export async function usedBytes(folder: string): Promise<number> {
+/** Bytes of the databases in the folder: the one in use, and the one set aside. */
+async function usedBytes(folder: string): Promise<number> {
   let bytes = 0
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    const path = join(entry.parentPath, entry.name)
-    if (!entry.isFile() || path === ballastFile(folder)) continue
-    bytes += await sizeOf(path)
+  for (const place of [join(folder, 'db'), join(folder, 'set-aside', 'db')]) {
+    const names = await readdir(place).catch(absent)
+    for (const name of names ?? []) bytes += await sizeOf(join(place, name))
   }
   return bytes
 }
 
 /** Size of a file, 0 when LevelDB deleted it meanwhile. */
 async function sizeOf(path: string): Promise<number> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  return found?.size ?? 0
+  return (await stat(path).catch(absent))?.size ?? 0
+}
+
+function absent(error: NodeJS.ErrnoException): undefined {
+  if (error.code === 'ENOENT') return undefined
+  throw error
 }
 
 /** Gives up the ballast when less than its size is free. True: it was given up now. */

@@ -8,7 +8,7 @@
  *   set-aside/  the last data that was set aside: db/ and a reason; one at most
  */
 
-import { access, constants, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { access, constants, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClusterError } from '../../shared/errors.ts'
 import type { Identity } from '../replica/ports.ts'
@@ -125,12 +125,14 @@ export async function setAside(folder: string, reason: string): Promise<void> {
   // The note first: with the database half gone, the reason would no longer be found by checking.
   await writeText(join(folder, 'condemned'), `${reason}\n`)
   const place = join(folder, 'set-aside')
-  await rm(place, { recursive: true, force: true })
-  await mkdir(place)
-  await writeText(join(place, 'reason'), `${reason}\n`)
-  await rename(databaseFolder(folder), join(place, 'db')).catch(ignoreAbsent)
-  await syncFolder(place)
-  await syncFolder(folder)
+  if (await exists(databaseFolder(folder))) {
+    await rm(place, { recursive: true, force: true })
+    await mkdir(place)
+    await writeText(join(place, 'reason'), `${reason}\n`)
+    await rename(databaseFolder(folder), join(place, 'db'))
+    await syncFolder(place)
+    await syncFolder(folder)
+  }
   await rm(join(folder, 'condemned'))
   await syncFolder(folder)
 }
@@ -169,6 +171,10 @@ async function rememberCluster(folder: string, identity: Identity): Promise<void
   }
   const wanted = `${clusterId}\n${clusterName}\n`
   if ((await readText(path)) !== wanted) await writeText(path, wanted)
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(ignoreAbsent)) !== undefined
 }
 
 async function readText(path: string): Promise<string | undefined> {

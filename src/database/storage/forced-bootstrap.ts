@@ -22,9 +22,7 @@ export function putForcedBootstrap(
   const term = consensus.hardState.term + 1
   const last = consensus.tail.at(-1)
   const behind =
-    last === undefined
-      ? consensus.base
-      : { ...last, nextRevision: last.firstRevision + last.count }
+    last === undefined ? consensus.base : { ...last, nextRevision: last.firstRevision + last.count }
   const entry = makeEntry(
     {
       index: behind.index + 1,

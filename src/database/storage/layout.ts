@@ -116,7 +116,7 @@ export class GenerationLayout {
   recordOfText(key: string): Buffer {
     const full = Buffer.allocUnsafe(RECORD_PREFIX_BYTES + key.length)
     full.set(this.#recordPrefix)
-    full.latin1Write(key, RECORD_PREFIX_BYTES)
+    full.write(key, RECORD_PREFIX_BYTES, 'latin1')
     return full
   }
 

@@ -5,12 +5,18 @@
 
 import { ClusterError } from '../../shared/errors.ts'
 import { LOG_CACHE_BYTES_MAX } from '../../shared/limits.ts'
-import { decodeEntry, type Entry, followsChain, payloadOf } from '../consensus/entry.ts'
+import {
+  decodeEntry,
+  ENTRY_VERSION,
+  type Entry,
+  followsChain,
+  payloadOf,
+} from '../consensus/entry.ts'
 import { decodeMembership } from '../consensus/membership.ts'
 import type { Membership, TermRun } from '../consensus/types.ts'
 import { type Database, indexOfLogKey, LOG_END, logKey } from './layout.ts'
 import { pages } from './pages.ts'
-import type { Base } from './stored-values.ts'
+import { type Base, orRotted } from './stored-values.ts'
 
 /** Rows of one page; the bytes bound what large entries cost. */
 const PAGE_ROWS = 512
@@ -29,10 +35,18 @@ export type LogPicture = {
 
 /** Decodes the entry stored under `key`. Throws `data-damaged`, `format-too-new`. */
 export function readEntry(key: Buffer, value: Buffer): Entry {
-  const entry = decodeEntry(value)
+  const entry = decodeStored(value)
   const index = indexOfLogKey(key)
   if (entry.index !== index) throw damaged(index, `is entry ${entry.index}`)
   return entry
+}
+
+function decodeStored(value: Buffer): Entry {
+  try {
+    return decodeEntry(value)
+  } catch (error) {
+    throw orRotted(error, { bytes: value, version: ENTRY_VERSION, check: decodeEntry })
+  }
 }
 
 /** Keeps the last entries: all above `applied`, and of the others as many as the cache may hold. */
@@ -106,7 +120,8 @@ export function checkFollows(
   last: { readonly index: number; readonly term: number; readonly chain: number },
 ): void {
   if (entry.index !== last.index + 1) throw damaged(last.index + 1, 'is missing')
-  if (entry.term < last.term) throw damaged(entry.index, `has term ${entry.term} after ${last.term}`)
+  if (entry.term < last.term)
+    throw damaged(entry.index, `has term ${entry.term} after ${last.term}`)
   if (!followsChain(entry, last.chain)) throw damaged(entry.index, 'does not follow the hash chain')
 }
 

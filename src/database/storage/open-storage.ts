@@ -4,6 +4,7 @@
  */
 
 import { ClusterError } from '../../shared/errors.ts'
+import { EMPTY_CONTENT_HASH } from '../kv/content-hash.ts'
 import type { KvMeta } from '../kv/types.ts'
 import type { DiskSpace, Identity, Storage } from '../replica/ports.ts'
 import { CommitGate } from './commit-gate.ts'
@@ -52,7 +53,7 @@ const NOTHING_APPLIED: KvMeta = {
   revision: 0,
   time_ms: 0,
   keys: 0,
-  hash: '0000000000000000',
+  hash: EMPTY_CONTENT_HASH,
 }
 
 const FIRST_BASE = {

@@ -11,9 +11,16 @@ export type PageOptions = AbstractIteratorOptions<Buffer, Buffer> & {
 }
 
 /** The rows of a range, page by page. The iterator is closed however the loop over it ends. */
-export async function* pages(db: Database, options: PageOptions): AsyncGenerator<[Buffer, Buffer][]> {
+export async function* pages(
+  db: Database,
+  options: PageOptions,
+): AsyncGenerator<[Buffer, Buffer][]> {
   const { rows, bytes, ...range } = options
-  const iterator = db.iterator({ ...range, fillCache: false, highWaterMarkBytes: bytes } as typeof range)
+  const iterator = db.iterator({
+    ...range,
+    fillCache: false,
+    highWaterMarkBytes: bytes,
+  } as typeof range)
   try {
     while (true) {
       const page = await iterator.nextv(rows)

@@ -1,16 +1,26 @@
 /** Rows of the applied state on disk: their stored form, and the reads the replica makes of them. */
 
 import { crc32c } from '@node-rs/crc32'
-import { checkRecord } from '../kv/record.ts'
+import { checkRecord, RECORD_VERSION } from '../kv/record.ts'
 import type { StoredState } from '../replica/ports.ts'
 import { type Database, type GenerationLayout, keyAfterPrefix, readU64 } from './layout.ts'
 import { pages } from './pages.ts'
-import { damaged, unseal } from './stored-values.ts'
+import { damaged, orRotted, unseal } from './stored-values.ts'
 
 const PAGE_ROWS = 256
 const PAGE_BYTES = 1024 * 1024
 /** Bytes of one listing; a page of large values ends earlier than its limit says. */
 const LIST_BYTES_MAX = 8 * 1024 * 1024
+
+/** Throws `data-damaged`, or `format-too-new`, unless this is the record of this key. */
+export function checkStoredRecord(key: Uint8Array, bytes: Uint8Array): void {
+  try {
+    checkRecord(key, bytes)
+  } catch (error) {
+    const check = (mended: Buffer) => checkRecord(key, mended)
+    throw orRotted(error, { bytes, version: RECORD_VERSION, check })
+  }
+}
 
 /** The value under an expiry key, which says all there is to say: a CRC over the key. */
 export function storedExpiry(key: Buffer): Buffer {
@@ -34,7 +44,7 @@ export function readRecord(
 ): Buffer | undefined {
   const full = live.record(key)
   const record = db.getSync(full)
-  if (record !== undefined) checkRecord(key, record)
+  if (record !== undefined) checkStoredRecord(key, record)
   return record
 }
 
@@ -58,7 +68,7 @@ export async function listRecords(
   for await (const page of pages(db, { ...range, rows: PAGE_ROWS, bytes: PAGE_BYTES })) {
     for (const [full, record] of page) {
       const key = live.rowKey(full)
-      checkRecord(key, record)
+      checkStoredRecord(key, record)
       found.push({ key, record })
       bytes += record.length
     }

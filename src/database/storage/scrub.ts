@@ -4,10 +4,9 @@
  * again behind the last key.
  */
 
-import { SCRUB_BYTES_MAX } from '../../shared/limits.ts'
 import { ClusterError } from '../../shared/errors.ts'
+import { SCRUB_BYTES_MAX } from '../../shared/limits.ts'
 import type { Entry } from '../consensus/entry.ts'
-import { checkRecord } from '../kv/record.ts'
 import type { DiskState } from './disk-state.ts'
 import {
   BASE_KEY,
@@ -21,7 +20,7 @@ import {
 } from './layout.ts'
 import { checkFollows, readEntry } from './log-reader.ts'
 import { pages } from './pages.ts'
-import { checkExpiry } from './record-reader.ts'
+import { checkExpiry, checkStoredRecord } from './record-reader.ts'
 import { decodeMeta, unseal } from './stored-values.ts'
 
 const PAGE_ROWS = 256
@@ -88,7 +87,7 @@ function checkRow(key: Buffer, value: Buffer, live: GenerationLayout): void {
   }
   switch (live.rowType(key)) {
     case 'record':
-      checkRecord(live.rowKey(key), value)
+      checkStoredRecord(live.rowKey(key), value)
       return
     case 'expiry':
       checkExpiry(key, value)

@@ -13,7 +13,6 @@ import { ClusterError } from '../../shared/errors.ts'
 import { SWEEP_KEYS_MAX } from '../../shared/limits.ts'
 import type { SnapshotMeta } from '../consensus/types.ts'
 import { ContentHash } from '../kv/content-hash.ts'
-import { checkRecord } from '../kv/record.ts'
 import type { KvMeta } from '../kv/types.ts'
 import type { Batch, CommitGate } from './commit-gate.ts'
 import { type Database, GenerationLayout } from './layout.ts'
@@ -94,7 +93,6 @@ export class SnapshotReceiver {
       for (const row of chunk.rows) {
         if (row.type !== 'record') continue
         keys += 1
-        checkRecord(row.key, row.value)
         hash.add(row.key, row.value)
       }
       end = chunk.end

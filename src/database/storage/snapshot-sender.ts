@@ -8,14 +8,13 @@ import type { AbstractSnapshot } from 'abstract-level'
 import { ClusterError } from '../../shared/errors.ts'
 import { SNAPSHOT_CHUNK_BYTES, SNAPSHOT_LOG_BYTES_MAX } from '../../shared/limits.ts'
 import type { SnapshotMeta } from '../consensus/types.ts'
-import { checkRecord } from '../kv/record.ts'
 import type { KvMeta } from '../kv/types.ts'
 import type { SnapshotSource } from '../replica/ports.ts'
 import { type DiskState, membershipAt, readPosition } from './disk-state.ts'
 import { type Database, type GenerationLayout, logKey } from './layout.ts'
 import { readEntry } from './log-reader.ts'
 import { pages } from './pages.ts'
-import { checkExpiry } from './record-reader.ts'
+import { checkExpiry, checkStoredRecord } from './record-reader.ts'
 import { ChunkWriter, type SnapshotRow } from './snapshot-format.ts'
 import { unseal } from './stored-values.ts'
 
@@ -149,7 +148,7 @@ function rowAt(key: Buffer, stored: Buffer, live: GenerationLayout): SnapshotRow
   const rowKey = live.rowKey(key)
   switch (type) {
     case 'record':
-      checkRecord(rowKey, stored)
+      checkStoredRecord(rowKey, stored)
       return { type, key: rowKey, value: stored }
     case 'session':
       return { type, key: rowKey, value: unseal(key, stored) }

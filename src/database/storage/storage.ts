@@ -23,7 +23,7 @@ import type {
 } from '../replica/ports.ts'
 import { CommitGate } from './commit-gate.ts'
 import { compactLog } from './compaction.ts'
-import { demandSealed, type DiskState, putChanges, putWrite, readPosition } from './disk-state.ts'
+import { type DiskState, demandSealed, putChanges, putWrite, readPosition } from './disk-state.ts'
 import { putForcedBootstrap } from './forced-bootstrap.ts'
 import { type Database, HARD_STATE_KEY, IDENTITY_KEY } from './layout.ts'
 import { readEntries, readLog } from './log-reader.ts'
@@ -31,12 +31,7 @@ import { expiringKeys, listRecords, readRecord, readSessions } from './record-re
 import { Scrubber } from './scrub.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
-import {
-  decodeHardState,
-  encodeHardState,
-  encodeIdentity,
-  seal,
-} from './stored-values.ts'
+import { decodeHardState, encodeHardState, encodeIdentity, seal } from './stored-values.ts'
 import { Sweeper } from './sweep.ts'
 
 /** What surrounds the database: the folder's plain files, or a test's stand-in for them. */

@@ -37,6 +37,28 @@ export function damaged(key: Uint8Array, what: string): ClusterError {
   return new ClusterError('data-damaged', `the value under ${printable(key)} ${what}`)
 }
 
+/**
+ * What to throw when stored bytes failed their check as too new: the version byte stands outside
+ * their CRC. If all else is right in the version we know, that byte rotted; it is no newer format,
+ * and the disk must not be left alone as if it were.
+ */
+export function orRotted(
+  error: unknown,
+  stored: { bytes: Uint8Array; version: number; check: (bytes: Buffer) => unknown },
+): unknown {
+  if (!(error instanceof ClusterError) || error.code !== 'format-too-new') return error
+  const mended = Buffer.from(stored.bytes)
+  mended[0] = stored.version
+  try {
+    stored.check(mended)
+  } catch {
+    return error
+  }
+  return new ClusterError('data-damaged', 'the version of a stored value is wrong', {
+    cause: error,
+  })
+}
+
 function printable(key: Uint8Array): string {
   return JSON.stringify(Buffer.from(key).toString('latin1').slice(0, 80))
 }

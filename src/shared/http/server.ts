@@ -86,14 +86,18 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
   )
 }
 
-/** Answers 405 with Allow to all methods of a path that no route takes. */
+/**
+ * Answers 405 with Allow to all methods of a path that are not allowed, save those that `except`
+ * names because they are refused by a route of their own.
+ */
 export function refuseOtherMethods(
   app: FastifyInstance,
   face: Face,
-  options: { url: string; allowed: readonly string[] },
+  options: { url: string; allowed: readonly string[]; except?: readonly string[] },
 ): void {
   const allow = options.allowed.join(', ')
-  const others = app.supportedMethods.filter((method) => !options.allowed.includes(method))
+  const taken = [...options.allowed, ...(options.except ?? [])]
+  const others = app.supportedMethods.filter((method) => !taken.includes(method))
   app.route({
     method: others,
     url: options.url,

@@ -9,6 +9,10 @@ import { until } from '../../cluster/until.ts'
 const SCRIPT = fileURLToPath(new URL('fake-child.ts', import.meta.url))
 
 export const fakeCommand: NonNullable<LocalOptions['command']> = (plan) => [
+  // The test runner preloads code into every process that a test starts; this takes it out.
+  'env',
+  '-u',
+  'NODE_OPTIONS',
   process.execPath,
   SCRIPT,
   plan.kind,

@@ -30,7 +30,7 @@ export type ReplicaFaceOptions = {
 /** The Fastify instance, not yet listening. */
 export function createReplicaFace(options: ReplicaFaceOptions): FastifyInstance {
   const { replica, name, logger } = options
-  const face = new Face({ name, revision: () => replica.loop?.meta().revision ?? 0 })
+  const face = new Face({ name, revision: () => replica.loop?.revision ?? 0 })
   const app = createHttpServer({ face, logger })
   registerReadRoutes(app, { face, reader: new LocalReader(replica, name) })
   for (const url of KEY_ROUTES) {

@@ -1,0 +1,157 @@
+/**
+ * One API server, put together: stateless, so that it may die at any moment and nothing is lost.
+ *
+ *   client ──HTTP──► routes ──► Writer / KeyReads ──frames──► ReplicaPool ──links──► replicas
+ *                      ▲              │ callbacks, per command │
+ *                      └──────────────┴────────── replies ─────┘
+ *
+ * It owns no port: the caller listens, and decides whether probes stand on the same one.
+ */
+
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { FRAME } from '../database/kv/frame-types.ts'
+import { decodeQueryReply, decodeReadReply, decodeWriteReply } from '../database/kv/frames.ts'
+import type { Clock } from '../shared/clock.ts'
+import { ClusterError } from '../shared/errors.ts'
+import { Face } from '../shared/http/face.ts'
+import { registerReadRoutes } from '../shared/http/read-routes.ts'
+import { createHttpServer, refuseOtherMethods } from '../shared/http/server.ts'
+import { API_HEARD_MS_MAX } from '../shared/limits.ts'
+import type { Dialer, Discovery } from '../shared/link.ts'
+import { Admission } from './admission.ts'
+import { KeyReads } from './key-reads.ts'
+import { createMetrics } from './metrics.ts'
+import { ReplicaPool } from './replica-pool.ts'
+import { ReplicaQueries } from './replica-queries.ts'
+import { ReplicaReader } from './replica-reader.ts'
+import { type Readiness, registerProbeRoutes } from './routes/probes.ts'
+import { registerWriteRoutes } from './routes/writes.ts'
+import { Writer } from './writer.ts'
+
+export type ApiOptions = {
+  /** `api-0`, for Ordinal-Served-By. */
+  readonly name: string
+  readonly clusterName: string
+  readonly dialer: Dialer
+  readonly discovery: Discovery
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Adds figures of the process to /metrics; at most one server of a process may. */
+  readonly processMetrics?: boolean
+  /** How to run something after the events at hand; setImmediate unless said otherwise. */
+  readonly defer?: (run: () => void) => void
+}
+
+export type Api = {
+  /** All client routes; not listening yet. */
+  readonly app: FastifyInstance
+  /** Registers the probes on this or another server. */
+  readonly probes: (app: FastifyInstance) => void
+  ready(): Readiness
+  /**
+   * Not ready from now on, still serving for `delay_ms` (in its second half asking clients to
+   * connect anew, to another server by then); resolves when it is time to `close`.
+   */
+  drain(delay_ms: number): Promise<void>
+  /** Takes no more connections, answers what is in flight, then lets go of the replicas. */
+  close(): Promise<void>
+}
+
+/** Builds an API server and starts to look for its replicas. */
+export function createApi(options: ApiOptions): Api {
+  const { name, clusterName, clock, logger, dialer, discovery } = options
+  const defer = options.defer ?? ((run: () => void) => void setImmediate(run))
+  const admission = new Admission()
+  const face: Face = new Face({ name, revision: () => pool.revision })
+  const metrics = createMetrics(
+    {
+      face,
+      admission,
+      waitingWrites: () => writer.waiting,
+      pendingReads: () => reads.pending,
+      session: () => writer.session?.id ?? 0,
+      replicas: () => pool.replicas.length,
+    },
+    options.processMetrics ?? false,
+  )
+  const pool: ReplicaPool = new ReplicaPool({
+    name,
+    dialer,
+    discovery,
+    clock,
+    logger,
+    listener: {
+      onReply: (replica, type, body) => {
+        if (type === FRAME.writeReply) writer.onReply(replica, decodeWriteReply(body))
+        else if (type === FRAME.readReply) reads.onReply(replica, decodeReadReply(body))
+        else if (type === FRAME.queryReply) {
+          const { frame, reply } = decodeQueryReply(body)
+          queries.onReply(frame, reply)
+        } else throw new ClusterError('malformed-frame', `no API server takes type ${type}`)
+      },
+      onLost: (replica) => {
+        writer.onLost(replica)
+        reads.onLost(replica)
+        queries.onLost(replica)
+      },
+      onSilent: (replica) => reads.onLost(replica),
+      onChange: () => {
+        writer.onChange()
+        reads.onChange()
+      },
+    },
+  })
+  const writer: Writer = new Writer({ pool, clock, meters: metrics.writes, defer })
+  const reads: KeyReads = new KeyReads({ pool, clock, meters: metrics.reads, defer })
+  const queries = new ReplicaQueries(pool, clock)
+  const reader = new ReplicaReader({ name, clusterName, pool, reads, queries, admission, clock })
+
+  const app = createHttpServer({ face, logger })
+  registerReadRoutes(app, { face, reader })
+  registerWriteRoutes(app, { face, writer, admission })
+  refuseUnknownMethods(app, face)
+
+  let stopping = false
+  const ready = (): Readiness => {
+    if (stopping) return { ready: false, reason: 'stopping' }
+    const heard = clock.now_ms() - pool.heard_ms <= API_HEARD_MS_MAX
+    return heard
+      ? { ready: true, reason: 'ok' }
+      : { ready: false, reason: 'no replica was heard in the last 10 s' }
+  }
+  const pause = (delay_ms: number): Promise<void> =>
+    new Promise((resolve) => clock.after(delay_ms, resolve))
+  pool.start()
+  return {
+    app,
+    probes: (target) =>
+      registerProbeRoutes(target, { face, readiness: ready, registry: metrics.registry }),
+    ready,
+    drain: async (delay_ms) => {
+      stopping = true
+      await pause(delay_ms / 2)
+      face.closing = true
+      await pause(delay_ms / 2)
+    },
+    close: async () => {
+      stopping = true
+      face.closing = true
+      await app.close()
+      writer.close()
+      reads.close()
+      queries.close()
+      pool.close()
+    },
+  }
+}
+
+function refuseUnknownMethods(app: FastifyInstance, face: Face): void {
+  const values = ['GET', 'HEAD', 'PUT', 'DELETE']
+  refuseOtherMethods(app, face, { url: '/v1/kv/*', allowed: values })
+  refuseOtherMethods(app, face, { url: '/v1/key', allowed: values })
+  // PUT and DELETE without a key are answered by a clearer refusal of their own.
+  refuseOtherMethods(app, face, { url: '/v1/kv', allowed: ['GET'], except: ['PUT', 'DELETE'] })
+  refuseOtherMethods(app, face, { url: '/v1/cluster', allowed: ['GET'] })
+  refuseOtherMethods(app, face, { url: '/v1/whoami', allowed: ['GET'] })
+}

@@ -1,0 +1,48 @@
+/**
+ * What a kubelet and a Prometheus ask. Ready means: this server has reached *any* replica lately
+ * and is not stopping. It never depends on a leader or a quorum, or a lost quorum would empty the
+ * Service and clients would meet closed doors instead of stale reads and clear refusals (DESIGN §9).
+ */
+
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Registry } from 'prom-client'
+import type { Face, RouteCount } from '../../shared/http/face.ts'
+import { refuseOtherMethods } from '../../shared/http/server.ts'
+
+export type Readiness = { readonly ready: boolean; readonly reason: string }
+
+export type ProbeContext = {
+  readonly face: Face
+  readonly readiness: () => Readiness
+  readonly registry: Registry
+}
+
+/** Registers /livez, /healthz, /readyz and /metrics. */
+export function registerProbeRoutes(app: FastifyInstance, context: ProbeContext): void {
+  const { face, registry } = context
+  const tell = (reply: FastifyReply, route: RouteCount, state: { ok: boolean; text: string }) => {
+    const headers = ['Content-Type', 'text/plain; charset=utf-8', 'Cache-Control', 'no-store']
+    const body = `${state.text}\n`
+    face.send(reply, route, { status: state.ok ? 200 : 503, headers, body })
+  }
+  for (const url of ['/livez', '/healthz']) {
+    const route = face.route('GET', url)
+    // That this runs is the proof: the event loop moves. There is no other state to look after.
+    app.get(url, (_request, reply) => tell(reply, route, { ok: true, text: 'ok' }))
+  }
+  const ready = face.route('GET', '/readyz')
+  app.get('/readyz', (_request, reply) => {
+    const { ready: ok, reason } = context.readiness()
+    tell(reply, ready, { ok, text: reason })
+  })
+  const metrics = face.route('GET', '/metrics')
+  app.get('/metrics', async (_request, reply) => {
+    const headers = ['Content-Type', registry.contentType, 'Cache-Control', 'no-store']
+    const body = await registry.metrics()
+    face.send(reply, metrics, { status: 200, headers, body })
+    return reply
+  })
+  for (const url of ['/livez', '/healthz', '/readyz', '/metrics']) {
+    refuseOtherMethods(app, face, { url, allowed: ['GET'] })
+  }
+}

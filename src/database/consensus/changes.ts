@@ -1,0 +1,95 @@
+/**
+ * Membership as the leader drives it: who was heard, who wants to leave, one change at a time and
+ * none before an entry of the own term is committed (the bug in single-server changes that Ongaro
+ * announced in 2015). What to change is membership-policy.ts.
+ */
+
+import { HEARD_MEMBERS_MAX } from '../../shared/limits.ts'
+import { nextChange } from './membership-policy.ts'
+import type { Progress } from './progress.ts'
+import { proposeMembership, syncProgress } from './replication.ts'
+import type { CoreState, Leading } from './state.ts'
+import { committedInTerm } from './state.ts'
+import { handOverBeforeRemoval, isCaughtUp } from './transfer.ts'
+import type { MemberId, Membership } from './types.ts'
+import { ordinalOf } from './types.ts'
+
+/** A peer of this cluster said hello. Every replica remembers: any may have to act on it. */
+export function handleHeard(state: CoreState, member: MemberId): void {
+  const { heard } = state
+  for (let at = heard.length - 1; at >= 0; at -= 1) {
+    // The latest incarnation of an ordinal is the one that counts.
+    if (ordinalOf(heard[at] as MemberId) === ordinalOf(member)) heard.splice(at, 1)
+  }
+  heard.push(member)
+  if (heard.length > HEARD_MEMBERS_MAX) heard.shift()
+}
+
+/** A member is to leave for good; only a leader takes notice (the caller asks again). */
+export function handleRemove(state: CoreState, member: MemberId): void {
+  const { leading, log } = state
+  const { voters = [], learners = [] } = log.membership ?? {}
+  if (leading === undefined) return
+  if (voters.includes(member) || learners.includes(member)) leading.removing.add(member)
+}
+
+/** Proposes the next change, when one is due and the last one is committed. */
+export function tickMembership(state: CoreState, leading: Leading): void {
+  const { log, commit, self } = state
+  forgetRemoved(state, leading)
+  if (leading.transfer !== undefined || !committedInTerm(state)) return
+  if (log.membershipIndex > commit) return
+  const membership = log.membership as Membership
+  const { removing } = leading
+  const next = nextChange({
+    self,
+    membership,
+    heard: state.heard,
+    removing,
+    view: (member) => viewOf(state, leading, member),
+  })
+  if (next !== undefined) proposeMembership(state, next)
+  // Others that leave go first, and the lead last of all.
+  else if (removing.has(self)) handOverBeforeRemoval(state, leading)
+}
+
+function viewOf(
+  state: CoreState,
+  leading: Leading,
+  member: MemberId,
+): { stored: boolean; answering: boolean; caughtUp: boolean } {
+  const peer = leading.progress.get(member)
+  if (peer === undefined) return { stored: false, answering: false, caughtUp: false }
+  if (peer === leading.own) return { stored: true, answering: true, caughtUp: true }
+  return {
+    stored: peer.match >= 1,
+    answering: !isSilent(state, leading, peer),
+    caughtUp: isCaughtUp(state, peer),
+  }
+}
+
+/** No answer for T, counted from when it was asked, or from the start of this term. */
+function isSilent(state: CoreState, leading: Leading, peer: Progress): boolean {
+  const answered_ms = Math.max(peer.answered_ms, leading.since_ms)
+  return state.now_ms - answered_ms > state.config.electionTimeout_ms
+}
+
+/**
+ * A removed member is still told of its removal, and that it is committed, so that one that leaves
+ * knows when it may; then, or when it is silent, it is forgotten.
+ */
+function forgetRemoved(state: CoreState, leading: Leading): void {
+  const { voters, learners } = state.log.membership as Membership
+  if (leading.progress.size === voters.length + learners.length) return
+  const index = state.log.membershipIndex
+  let changed = false
+  for (const peer of leading.peers) {
+    if (voters.includes(peer.member) || learners.includes(peer.member)) continue
+    const told = state.commit >= index && peer.match >= index && peer.commitSent >= index
+    if (!told && !isSilent(state, leading, peer)) continue
+    leading.progress.delete(peer.member)
+    leading.removing.delete(peer.member)
+    changed = true
+  }
+  if (changed) syncProgress(state, leading)
+}

@@ -1,0 +1,95 @@
+/**
+ * Records that were applied and are not on disk yet (DESIGN §6: committed entries are applied in
+ * memory at once and reach LevelDB with the next synced batch).
+ *
+ *      set ──► current ──take──► in flight ──persisted──► dropped: the disk has it
+ *
+ * A read looks in `current`, then in what is in flight, then on the disk: so a record is readable
+ * at each moment, wherever it is. Keys are latin1 text of their bytes: Maps compare text by value,
+ * and its order is the bytes' order.
+ */
+
+import { assert } from '../../shared/assert.ts'
+import { recordExpires_ms } from './record.ts'
+import type { KvChanges, RecordReader } from './types.ts'
+
+export type OverlayEntry = readonly [key: string, record: Uint8Array | undefined]
+
+type Records = Map<string, Uint8Array | undefined>
+
+export class Overlay {
+  readonly #disk: RecordReader
+  #current: Records = new Map()
+  #inFlight: Records | undefined
+  /** For keys of `current` that ever had one: when they expired before, 0: never. */
+  #expiredBefore = new Map<string, number>()
+
+  constructor(disk: RecordReader) {
+    this.#disk = disk
+  }
+
+  /** The stored bytes of a key's record; `text` is `keyText(key)`. Throws what the disk throws. */
+  get(text: string, key: Uint8Array): Uint8Array | undefined {
+    const current = this.#current.get(text)
+    if (current !== undefined) return current
+    if (this.#current.has(text)) return undefined
+    if (this.#inFlight !== undefined) {
+      const inFlight = this.#inFlight.get(text)
+      if (inFlight !== undefined) return inFlight
+      if (this.#inFlight.has(text)) return undefined
+    }
+    return this.#disk.get(key)
+  }
+
+  /** Replaces a key's record; undefined: deletes it. `previous` is what `get` gave. */
+  set(text: string, change: { previous: Uint8Array | undefined; next: Uint8Array | undefined }) {
+    const { previous, next } = change
+    const before_ms = previous === undefined ? 0 : recordExpires_ms(previous)
+    const after_ms = next === undefined ? 0 : recordExpires_ms(next)
+    // The first change in this layer sees the expiry that the layers below have.
+    if (before_ms !== after_ms && !this.#expiredBefore.has(text)) {
+      this.#expiredBefore.set(text, before_ms)
+    }
+    this.#current.set(text, next)
+  }
+
+  /** Moves the current changes to `in flight`; the caller writes them to disk. */
+  take(): Pick<KvChanges, 'records' | 'expiries'> {
+    assert(this.#inFlight === undefined, 'changes were taken while others are in flight')
+    const records = this.#current
+    const expiries: { time_ms: number; key: Uint8Array; put: boolean }[] = []
+    for (const [text, before_ms] of this.#expiredBefore) {
+      const record = records.get(text)
+      const after_ms = record === undefined ? 0 : recordExpires_ms(record)
+      if (before_ms === after_ms) continue
+      const key = Buffer.from(text, 'latin1')
+      if (before_ms !== 0) expiries.push({ time_ms: before_ms, key, put: false })
+      if (after_ms !== 0) expiries.push({ time_ms: after_ms, key, put: true })
+    }
+    this.#inFlight = records
+    this.#current = new Map()
+    this.#expiredBefore = new Map()
+    return { records, expiries }
+  }
+
+  /** What was in flight is on disk now. */
+  persisted(): void {
+    assert(this.#inFlight !== undefined, 'no changes are in flight')
+    this.#inFlight = undefined
+  }
+
+  /** All that is not on disk yet, in no order. */
+  entries(): OverlayEntry[] {
+    const entries: OverlayEntry[] = [...this.#current]
+    if (this.#inFlight !== undefined) {
+      for (const entry of this.#inFlight) if (!this.#current.has(entry[0])) entries.push(entry)
+    }
+    return entries
+  }
+}
+
+/** A key's bytes as text of one byte a character. */
+export function keyText(key: Uint8Array): string {
+  if (Buffer.isBuffer(key)) return key.toString('latin1')
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1')
+}

@@ -1,0 +1,294 @@
+import t from 'tap'
+import { ENTRY_BYTES_MAX } from '../../../src/shared/limits.ts'
+import { until } from './fake-clock.ts'
+import { type Started, start } from './start.ts'
+
+/** Starts a PUT and hands back its answer to come. */
+function put(started: Started, key: string, extra: Record<string, string> = {}, query = '') {
+  return started.api.app.inject({
+    method: 'PUT',
+    url: `/v1/kv/${key}${query}`,
+    headers: extra,
+    payload: key,
+  })
+}
+
+const sizes = (started: Started, ordinal: number) =>
+  started.cluster
+    .replica(ordinal)
+    .segments.filter(({ session }) => session !== 0)
+    .map(({ commands }) => commands.length)
+
+t.test('batching: what arrives while frames are on their way goes with the next one', async (t) => {
+  const started = await start(t)
+  const leader = started.cluster.replica(0)
+  leader.holdWrites = true
+  const first = put(started, 'a')
+  await until('one frame', () => sizes(started, 0).length === 1)
+  const second = put(started, 'b')
+  await until('two frames', () => sizes(started, 0).length === 2)
+  const rest = Array.from({ length: 40 }, (_, index) => put(started, `k${index}`))
+  await started.clock.advance(10)
+  t.same(sizes(started, 0), [1, 1], 'no third frame while two are on their way')
+  leader.release()
+  const answers = await Promise.all([first, second, ...rest])
+  t.ok(answers.every(({ statusCode }) => statusCode === 201))
+  t.same(sizes(started, 0), [1, 1, 40], 'the 40 that waited went together')
+  t.equal(await started.figure('ordinal_api_batch_size_count{kind="write"}'), 3)
+})
+
+t.test('batching: requests that arrive together leave together', async (t) => {
+  const started = await start(t)
+  await Promise.all(Array.from({ length: 8 }, (_, index) => put(started, `k${index}`)))
+  t.same(sizes(started, 0), [8])
+})
+
+t.test(
+  'batching: a frame stops at the size of an entry, a larger command goes alone',
+  async (t) => {
+    const started = await start(t)
+    started.cluster.replica(0).holdWrites = true
+    const value = Buffer.alloc(ENTRY_BYTES_MAX / 2 - 1000)
+    const whole = Buffer.alloc(1024 * 1024)
+    const send = (key: string, payload: Buffer) =>
+      started.api.app.inject({ method: 'PUT', url: `/v1/kv/${key}`, payload })
+    const all = [put(started, 'x'), put(started, 'y')]
+    await until('lanes are taken', () => started.cluster.replica(0).held.length > 0)
+    all.push(
+      send('1', value),
+      send('2', value),
+      send('3', value),
+      send('4', whole),
+      put(started, 'z'),
+    )
+    await started.clock.advance(1)
+    started.cluster.replica(0).release()
+    const answers = await Promise.all(all)
+    t.ok(answers.every(({ statusCode }) => statusCode === 201))
+    t.ok(sizes(started, 0).includes(2), 'two halves fit')
+    const alone = started.cluster
+      .replica(0)
+      .segments.find(({ commands }) =>
+        commands.some(
+          ({ command }) => command.type === 'put' && command.value.length === whole.length,
+        ),
+      )
+    t.equal(alone?.commands.length, 1)
+  },
+)
+
+t.test('failover: a retry meets the stored result and takes effect once', async (t) => {
+  const started = await start(t)
+  const { cluster } = started
+  cluster.replica(0).muteWrites = true
+  const answers = ['a', 'b', 'c'].map((key) => put(started, key, { 'if-none-match': '*' }))
+  await until('executed', () => cluster.executed === 3)
+  cluster.replica(0).die()
+  cluster.lead(1)
+  for (const answer of await Promise.all(answers)) {
+    t.equal(answer.statusCode, 201, 'not 412: the first execution counts')
+    t.equal(answer.headers['ordinal-served-by'], 'api-0, db-1')
+  }
+  t.equal(cluster.executed, 3)
+  t.equal(cluster.repeated, 3)
+  t.equal(await started.figure('ordinal_api_repeated_results_total'), 3)
+  const sent = cluster
+    .replica(0)
+    .segments.at(-1)
+    ?.commands.map(({ sequence }) => sequence)
+  const again = cluster.replica(1).segments.flatMap(({ commands }) => commands)
+  t.same(
+    again.map(({ sequence }) => sequence),
+    sent,
+    'the same sequences',
+  )
+})
+
+t.test('failover: a paused leader is left for the new one while its link stays open', async (t) => {
+  const started = await start(t)
+  const { cluster } = started
+  cluster.replica(0).silent = true
+  const answer = put(started, 'a')
+  await until('the old leader holds it', () => cluster.replica(0).held.length === 1)
+  cluster.lead(1)
+  t.equal((await answer).headers['ordinal-served-by'], 'api-0, db-1')
+  const before = cluster.executed
+  cluster.replica(0).silent = false
+  cluster.replica(0).release()
+  await started.clock.advance(300)
+  t.equal(cluster.executed, before, 'its late copy was refused')
+})
+
+t.test(
+  'failover: a refusal by a leader that stepped down is retried, unknown or not',
+  async (t) => {
+    for (const outcome of ['not-applied', 'unknown'] as const) {
+      const started = await start(t)
+      const { cluster } = started
+      cluster.replica(0).refuseWrites = { code: 'not-leader', outcome }
+      const answer = put(started, 'a', { 'if-none-match': '*' })
+      await until('refused', () => sizes(started, 0).length > 0)
+      cluster.replica(0).refuseWrites = undefined
+      cluster.lead(2)
+      t.equal((await answer).statusCode, 201, outcome)
+      t.equal(cluster.executed, 1, 'executed once')
+    }
+  },
+)
+
+t.test('failover: a leader that refuses is not asked in a loop', async (t) => {
+  const started = await start(t)
+  started.cluster.replica(0).refuseWrites = { code: 'no-leader', outcome: 'not-applied' }
+  const answer = put(started, 'a', {}, '?timeout=1s')
+  await started.clock.advance(1100)
+  t.equal((await answer).statusCode, 503)
+  t.equal((await answer).json().outcome, 'not-applied')
+  const asked = sizes(started, 0).length
+  t.ok(asked > 5 && asked <= 51, `asked ${asked} times in a second`)
+})
+
+t.test('deadline: never sent → not-applied, with the reason', async (t) => {
+  const started = await start(t)
+  const { cluster } = started
+  cluster.lead(-1)
+  await started.clock.advance(300)
+  const noLeader = put(started, 'a', {}, '?timeout=2s')
+  await started.clock.advance(2000)
+  t.match((await noLeader).json(), { code: 'no-leader', outcome: 'not-applied', status: 503 })
+  t.equal((await noLeader).headers['retry-after'], '1')
+
+  cluster.replica(1).die()
+  cluster.replica(2).die()
+  cluster.replica(0).problem = 'quorum-lost'
+  cluster.replica(0).missing = ['db-1', 'db-2']
+  await started.clock.advance(300)
+  const noQuorum = put(started, 'a', { 'ordinal-timeout': '2s' })
+  await started.clock.advance(2000)
+  t.match((await noQuorum).json(), {
+    code: 'quorum-lost',
+    outcome: 'not-applied',
+    missing: ['db-1', 'db-2'],
+  })
+  cluster.replica(0).die()
+  await started.clock.advance(300)
+  const none = put(started, 'a', {}, '?timeout=1s')
+  await started.clock.advance(1000)
+  t.match((await none).json(), { code: 'no-replica', outcome: 'not-applied' })
+  t.equal(cluster.executed, 0)
+})
+
+t.test(
+  'deadline: sent and not answered → outcome-unknown; its sequence is not used again',
+  async (t) => {
+    const started = await start(t)
+    const leader = started.cluster.replica(0)
+    leader.holdWrites = true
+    const lost = put(started, 'a', {}, '?timeout=1s')
+    await started.clock.advance(1000)
+    t.match((await lost).json(), { code: 'outcome-unknown', outcome: 'unknown', retry: false })
+    const next = put(started, 'b')
+    await until('two frames', () => sizes(started, 0).length === 2)
+    leader.release()
+    t.equal((await next).statusCode, 201)
+    const segments = leader.segments.filter(({ session }) => session !== 0)
+    t.same(
+      segments.flatMap(({ commands }) => commands.map(({ sequence }) => sequence)),
+      [1, 2],
+    )
+    t.equal(segments[1]?.floor, 1, 'the floor passed what was given up')
+  },
+)
+
+t.test('deadline: a write in doubt stays unknown though the next leader refuses it', async (t) => {
+  const started = await start(t)
+  const { cluster } = started
+  cluster.replica(0).muteWrites = true
+  const answer = put(started, 'a', {}, '?timeout=1s')
+  await until('executed', () => cluster.executed === 1)
+  cluster.replica(1).refuseWrites = { code: 'disk-full', outcome: 'not-applied' }
+  cluster.replica(0).die()
+  cluster.lead(1)
+  await started.clock.advance(1000)
+  t.match((await answer).json(), { code: 'outcome-unknown', outcome: 'unknown' })
+})
+
+t.test(
+  'refusals: disk-full, cluster-forming and overloaded are final and not-applied',
+  async (t) => {
+    for (const [code, status] of [
+      ['disk-full', 507],
+      ['cluster-forming', 503],
+      ['overloaded', 503],
+    ] as const) {
+      const started = await start(t)
+      started.cluster.replica(0).refuseWrites = { code, outcome: 'not-applied' }
+      const answer = await put(started, 'a')
+      t.equal(answer.statusCode, status)
+      t.match(answer.json(), { code, outcome: 'not-applied' })
+    }
+  },
+)
+
+t.test('refusals: a full disk refuses puts, and lets deletes pass', async (t) => {
+  const started = await start(t)
+  await put(started, 'old')
+  started.cluster.replica(0).refuseWrites = { code: 'disk-full', outcome: 'not-applied' }
+  const remove = started.api.app.inject({ method: 'DELETE', url: '/v1/kv/old' })
+  const refused = Promise.all(Array.from({ length: 4 }, (_, index) => put(started, `n${index}`)))
+  await started.clock.advance(100)
+  t.equal((await remove).statusCode, 200)
+  t.ok((await refused).every(({ statusCode }) => statusCode === 507))
+})
+
+t.test('session: expired → what was never executed goes into a new one', async (t) => {
+  const started = await start(t)
+  const { cluster } = started
+  await put(started, 'a')
+  cluster.sessions.clear()
+  t.equal((await put(started, 'b')).statusCode, 201)
+  t.equal(cluster.sessions.size, 1, 'a new session')
+  t.equal(cluster.executed, 2)
+})
+
+t.test('session: expired → what may have been executed is unknown', async (t) => {
+  const started = await start(t)
+  const { cluster } = started
+  cluster.replica(0).muteWrites = true
+  const answer = put(started, 'a')
+  await until('executed', () => cluster.executed === 1)
+  cluster.sessions.clear()
+  cluster.replica(0).die()
+  cluster.lead(1)
+  t.match((await answer).json(), { code: 'outcome-unknown', outcome: 'unknown' })
+  t.equal((await put(started, 'b')).statusCode, 201)
+})
+
+t.test(
+  'session: another history has other sessions, and tags of the old one never match',
+  async (t) => {
+    const started = await start(t)
+    const { cluster } = started
+    const first = await put(started, 'a')
+    const etag = first.headers.etag as string
+    const session = [...cluster.sessions.keys()]
+    cluster.history = 'h2'
+    cluster.lead(0)
+    await started.clock.advance(0)
+    const old = await put(started, 'a', { 'if-match': etag })
+    t.equal(old.statusCode, 412)
+    t.match(old.json().etag, /^"h2-\d+"$/)
+    t.equal((await put(started, 'a', { 'if-match': old.headers.etag as string })).statusCode, 200)
+    t.ok(cluster.sessions.size === 2 && session.length === 1, 'a session of its own')
+  },
+)
+
+t.test('close: what waits is refused, what was sent is unknown', async (t) => {
+  const started = await start(t)
+  const leader = started.cluster.replica(0)
+  leader.holdWrites = true
+  await started.api.app.ready()
+  const sent = put(started, 'a')
+  await until('sent', () => sizes(started, 0).length === 1)
+  await started.api.close()
+  t.match((await sent).json(), { code: 'outcome-unknown', outcome: 'unknown' })
+})

@@ -1,0 +1,451 @@
+/**
+ * Transcripts in the manner of etcd's datadriven tests: a command, `----`, and everything that
+ * happened. Lines that begin with `#` explain; a blank line ends the output.
+ *
+ * Commands are listed in `COMMANDS`. `run` and `settle` tell only what matters (events, commits,
+ * reads); the others tell every message and every write.
+ */
+
+import type { Effects, Input } from '../../../src/database/consensus/types.ts'
+import {
+  formatEntry,
+  formatEvent,
+  formatMembership,
+  formatMessage,
+  formatWrite,
+  name,
+  positions,
+} from './format.ts'
+import { Harness, type Replica } from './harness.ts'
+
+type Block = { readonly lead: string[]; readonly command: string; readonly expected: string[] }
+
+function parse(text: string): { blocks: Block[]; tail: string[] } {
+  const blocks: Block[] = []
+  let lead: string[] = []
+  const lines = text.split('\n')
+  for (let at = 0; at < lines.length; at += 1) {
+    const line = lines[at] as string
+    if (line === '') continue
+    if (line.startsWith('#')) {
+      lead.push(line)
+      continue
+    }
+    const expected: string[] = []
+    if (lines[at + 1] === '----') {
+      at += 2
+      while (at < lines.length && lines[at] !== '') expected.push(lines[at++] as string)
+      at -= 1
+    }
+    blocks.push({ lead, command: line, expected })
+    lead = []
+  }
+  return { blocks, tail: lead }
+}
+
+/** Runs a transcript and returns it with what really happened as its outputs. */
+export function replay(text: string): string {
+  const { blocks, tail } = parse(text)
+  const script = new Script()
+  const paragraphs = blocks.map(({ lead, command }) => {
+    const lines = script.run(command)
+    return [...lead, command, '----', ...(lines.length === 0 ? ['ok'] : lines)].join('\n')
+  })
+  if (tail.length > 0) paragraphs.push(tail.join('\n'))
+  return `${paragraphs.join('\n\n')}\n`
+}
+
+class Script {
+  #lines: string[] = []
+  #quiet = false
+  #harness: Harness
+
+  constructor() {
+    this.#harness = this.#make(1)
+  }
+
+  #make(seed: number): Harness {
+    return new Harness({
+      seed,
+      observer: {
+        input: (replica, input) => this.#input(replica, input),
+        effects: (replica, effects) => this.#effects(replica, effects),
+        lost: (message) => {
+          if (!this.#quiet) this.#say(`lost ${formatMessage(message)}`)
+        },
+      },
+    })
+  }
+
+  run(line: string): string[] {
+    this.#lines = []
+    this.#quiet = false
+    const [verb, ...args] = line.split(' ').filter((word) => word !== '') as [string]
+    const command = COMMANDS[verb]
+    if (command === undefined) throw new Error(`unknown command: ${line}`)
+    const said = command({
+      harness: this.#harness,
+      args,
+      quietly: (what) => {
+        this.#quiet = true
+        what()
+      },
+      forget: () => {
+        this.#lines = []
+      },
+      reseed: (seed) => {
+        this.#harness = this.#make(seed)
+      },
+      say: (text) => this.#say(text),
+    })
+    if (said !== undefined) this.#say(said)
+    return this.#lines
+  }
+
+  #say(text: string): void {
+    this.#lines.push(text)
+  }
+
+  #input(replica: Replica, input: Input): void {
+    if (this.#quiet) return
+    if (input.type === 'message') this.#say(`> ${formatMessage(input.message)}`)
+    else if (input.type === 'persisted')
+      this.#say(`> ${name(replica.member)} synced #${input.write}`)
+    else if (input.type === 'snapshot-received') {
+      this.#say(
+        `> ${name(replica.member)} received snapshot ${input.meta.index}/${input.meta.term}` +
+          ` of ${name(input.from)} in t${input.term}`,
+      )
+    } else if (input.type === 'snapshot-sent') {
+      const result = input.ok ? 'sent' : 'NOT sent'
+      this.#say(`> ${name(replica.member)} ${result} snapshot ${input.index} to ${name(input.to)}`)
+    } else if (input.type === 'loaded') {
+      this.#say(
+        `> ${name(replica.member)} loaded ${positions(input.entries)} for ${name(input.to)}`,
+      )
+    } else if (input.type === 'heard') {
+      this.#say(`> ${name(replica.member)} heard ${name(input.member)}`)
+    }
+  }
+
+  #effects(replica: Replica, effects: Effects): void {
+    const who = name(replica.member)
+    for (const event of effects.events) this.#say(`  ${who} ${formatEvent(event)}`)
+    if (!this.#quiet) {
+      if (effects.write !== undefined) this.#say(`  ${who} ${formatWrite(effects.write)}`)
+      for (const { after, message } of effects.messages) {
+        this.#say(`  ${formatMessage(message)}${after > 0 ? ` (after #${after})` : ''}`)
+      }
+      for (const { to, from } of effects.load)
+        this.#say(`  ${who} loads from ${from} for ${name(to)}`)
+      for (const { to } of effects.snapshots)
+        this.#say(`  ${who} streams a snapshot to ${name(to)}`)
+    }
+    if (effects.committed.length > 0 && !(this.#quiet && effects.committed.length > 20)) {
+      this.#say(`  ${who} commits ${positions(effects.committed)}`)
+    }
+    for (const read of effects.reads) {
+      const result = 'refused' in read ? 'refused' : `index ${read.index}`
+      this.#say(`  ${who} read ${read.id}: ${result}`)
+    }
+  }
+}
+
+type Context = {
+  readonly harness: Harness
+  readonly args: readonly string[]
+  readonly quietly: (what: () => void) => void
+  readonly forget: () => void
+  readonly reseed: (seed: number) => void
+  readonly say: (text: string) => void
+}
+
+type Command = (context: Context) => string | undefined
+
+/** `0->1` → both replicas. */
+function link(harness: Harness, text: string | undefined): { from: Replica; to: Replica } {
+  const [from, to] = (text ?? '').split('->') as [string, string]
+  return { from: harness.replica(from), to: harness.replica(to) }
+}
+
+function flightsOf(harness: Harness, text: string | undefined): Harness['flights'] {
+  const { from, to } = link(harness, text)
+  return harness.flights.filter(
+    ({ message }) => message.from === from.member && message.to === to.member,
+  )
+}
+
+function each(context: Context): Replica[] {
+  const { harness, args } = context
+  return args.length === 0 ? harness.alive : args.map((which) => harness.replica(which))
+}
+
+const COMMANDS: Record<string, Command> = {
+  // seed <n>: another stream of random numbers; before `cluster`.
+  seed({ args, reseed }) {
+    reseed(Number(args[0]))
+    return undefined
+  },
+  // cluster <n> [voters]: replica 0 founds a cluster, the others are empty.
+  cluster({ harness, args }) {
+    harness.found(Number(args[0]), { voters: Number(args[1] ?? args[0]) })
+    return undefined
+  },
+  // formed <n> [voters]: a cluster that has been running for a while, led by 0.
+  formed({ harness, args, quietly, say, forget }) {
+    harness.found(Number(args[0]), { voters: Number(args[1] ?? args[0]) })
+    quietly(() => harness.run(3000))
+    forget()
+    say(statusLine(harness.leader as Replica))
+    return undefined
+  },
+  // tick <replica> [ms]: time passes for one replica, 25 ms at a time.
+  tick({ harness, args }) {
+    harness.tick(harness.replica(args[0] ?? ''), Number(args[1] ?? 25))
+    return undefined
+  },
+  // run <ms>: time passes for all; only what matters is told.
+  run({ harness, args, quietly }) {
+    quietly(() => harness.run(Number(args[0])))
+    return undefined
+  },
+  // stabilize: deliver and sync until nothing moves.
+  stabilize({ harness }) {
+    harness.stabilize()
+    return undefined
+  },
+  // settle: the same, telling only what matters.
+  settle({ harness, quietly }) {
+    quietly(() => harness.stabilize())
+    return undefined
+  },
+  // pause <replica> <ms>: its clock jumps, without a step.
+  pause({ harness, args }) {
+    harness.replica(args[0] ?? '').now_ms += Number(args[1])
+    return undefined
+  },
+  // deliver <a->b> [n]: the oldest n messages (all) on that link, held or not.
+  deliver({ harness, args }) {
+    const flights = flightsOf(harness, args[0]).slice(0, Number(args[1] ?? Number.MAX_SAFE_INTEGER))
+    for (const flight of flights) harness.deliver(flight)
+    return flights.length === 0 ? 'nothing on the way' : undefined
+  },
+  // drop <a->b> [n]: loses the oldest n messages (all).
+  drop({ harness, args, say }) {
+    for (const flight of flightsOf(harness, args[0]).slice(0, Number(args[1] ?? 1e9))) {
+      harness.flights.splice(harness.flights.indexOf(flight), 1)
+      say(`lost ${formatMessage(flight.message)}`)
+    }
+    return undefined
+  },
+  // duplicate <a->b>: all that is on the way there is so twice.
+  duplicate({ harness, args }) {
+    for (const flight of flightsOf(harness, args[0])) harness.flights.push({ ...flight })
+    return undefined
+  },
+  // reverse <a->b>: what was sent last arrives first.
+  reverse({ harness, args }) {
+    const flights = flightsOf(harness, args[0])
+    for (const flight of flights) harness.flights.splice(harness.flights.indexOf(flight), 1)
+    harness.flights.push(...flights.reverse())
+    return undefined
+  },
+  // hold <a->b>: messages stay on the way until `release` or `deliver`.
+  hold({ harness, args }) {
+    for (const text of args) {
+      const { from, to } = link(harness, text)
+      harness.holding.add(`${from.member}->${to.member}`)
+      for (const flight of flightsOf(harness, text)) flight.held = true
+    }
+    return undefined
+  },
+  release({ harness, args }) {
+    for (const text of args) {
+      const { from, to } = link(harness, text)
+      harness.holding.delete(`${from.member}->${to.member}`)
+      for (const flight of flightsOf(harness, text)) flight.held = false
+    }
+    return undefined
+  },
+  // partition 0 | 1 2: messages between groups are lost.
+  partition({ harness, args }) {
+    const groups = args.join(' ').split('|')
+    harness.partition(
+      groups.map((group) =>
+        group
+          .trim()
+          .split(' ')
+          .filter((which) => which !== '')
+          .map((which) => harness.replica(which)),
+      ),
+    )
+    return undefined
+  },
+  // cut <a->b> …: one direction loses everything.
+  cut({ harness, args }) {
+    for (const text of args) {
+      const { from, to } = link(harness, text)
+      harness.cut.add(`${from.member}->${to.member}`)
+    }
+    return undefined
+  },
+  heal({ harness }) {
+    harness.heal()
+    return undefined
+  },
+  // propose <replica> <text> [bytes]
+  propose({ harness, args }) {
+    const text = args[2] === undefined ? (args[1] ?? '') : 'x'.repeat(Number(args[2]))
+    const effects = harness.propose(harness.replica(args[0] ?? ''), text)
+    return effects?.proposed === undefined ? 'not taken' : undefined
+  },
+  // fill <replica> <count>: that many small entries, settled, untold.
+  fill({ harness, args, quietly, say }) {
+    const replica = harness.replica(args[0] ?? '')
+    quietly(() => {
+      const before = replica.applied
+      for (let n = 0; n < Number(args[1]); n += 1) {
+        harness.propose(replica, `fill ${n}`)
+        harness.stabilize()
+      }
+      say(`applied ${before} → ${replica.applied}`)
+    })
+    return undefined
+  },
+  // persist <replica> [n]: its oldest n writes (all) are synced.
+  persist({ harness, args }) {
+    const done = harness.persist(harness.replica(args[0] ?? ''), Number(args[1] ?? 1e9))
+    return done ? undefined : 'nothing to sync'
+  },
+  'hold-disk'({ harness, args }) {
+    for (const which of args) harness.replica(which).diskHeld = true
+    return undefined
+  },
+  'release-disk'({ harness, args }) {
+    for (const which of args) harness.replica(which).diskHeld = false
+    return undefined
+  },
+  // crash <replica> …: dies at once; unsynced writes are lost.
+  crash({ harness, args, say }) {
+    for (const which of args) {
+      const replica = harness.replica(which)
+      for (const { write } of replica.pending) say(`lost ${formatWrite(write)}`)
+      harness.crash(replica)
+    }
+    return undefined
+  },
+  restart({ harness, args, say }) {
+    for (const which of args) {
+      const replica = harness.replica(which)
+      harness.start(replica)
+      say(statusLine(replica))
+    }
+    return undefined
+  },
+  // lose-disk <replica>: it comes back as a new incarnation.
+  'lose-disk'({ harness, args, say }) {
+    const fresh = harness.replace(harness.replica(args[0] ?? ''))
+    harness.hello(fresh)
+    say(statusLine(fresh))
+    return undefined
+  },
+  // hello <replica>: all others hear of it.
+  hello({ harness, args }) {
+    harness.hello(harness.replica(args[0] ?? ''))
+    return undefined
+  },
+  read({ harness, args, say }) {
+    const replica = harness.replica(args[0] ?? '')
+    for (let n = 0; n < Number(args[1] ?? 1); n += 1) {
+      const id = harness.read(replica)
+      if (n === 0) say(`  (read ${id} at ${name(replica.member)})`)
+    }
+    return undefined
+  },
+  drain({ harness, args }) {
+    for (const which of args) harness.step(harness.replica(which), { type: 'drain' })
+    return undefined
+  },
+  // health <replica> well | unwell | disk-full
+  health({ harness, args }) {
+    const health = {
+      electable: args[1] !== 'unwell',
+      draining: false,
+      diskFull: args[1] === 'disk-full',
+    }
+    harness.step(harness.replica(args[0] ?? ''), { type: 'health', health })
+    return undefined
+  },
+  // remove <leader> <member>: the member asked to leave for good.
+  remove({ harness, args }) {
+    const member = harness.replica(args[1] ?? '').member
+    harness.step(harness.replica(args[0] ?? ''), { type: 'remove', member })
+    return undefined
+  },
+  unreachable({ harness, args }) {
+    const { from, to } = link(harness, args[0])
+    harness.step(from, { type: 'unreachable', to: to.member })
+    return undefined
+  },
+  // compact <replica> [index]: the log on disk starts behind its applied index.
+  compact({ harness, args }) {
+    const replica = harness.replica(args[0] ?? '')
+    replica.disk.compact(Number(args[1] ?? replica.disk.applied))
+    replica.memory.compact(replica.disk.base.index)
+    harness.step(replica, { type: 'compacted', index: replica.disk.base.index })
+    return `log starts behind ${replica.disk.base.index}`
+  },
+  // snapshots hold | release | fail: what becomes of streams.
+  snapshots({ harness, args }) {
+    harness.holdStreams = args[0] === 'hold'
+    harness.failStreams = args[0] === 'fail'
+    return undefined
+  },
+  status(context) {
+    for (const replica of each(context)) context.say(statusLine(replica))
+    return undefined
+  },
+  // progress <leader>: what it knows of the others.
+  progress({ harness, args, say }) {
+    for (const peer of harness.replica(args[0] ?? '').core?.status().progress ?? []) {
+      say(`${name(peer.member)} ${peer.state} match ${peer.match} next ${peer.next}`)
+    }
+    return undefined
+  },
+  membership(context) {
+    for (const replica of each(context)) {
+      const status = replica.core?.status()
+      context.say(
+        `${name(replica.member)} at ${status?.membershipIndex}: ${formatMembership(status?.membership)}`,
+      )
+    }
+    return undefined
+  },
+  // log <replica> …: what is on its disk.
+  log(context) {
+    for (const replica of each(context)) {
+      const { disk } = replica
+      const entries = disk.entries.map(formatEntry).join(', ')
+      const base = disk.base.index > 0 ? `snapshot ${disk.base.index}/${disk.base.term}, ` : ''
+      context.say(`${name(replica.member)}: ${base}${entries === '' ? 'empty' : entries}`)
+    }
+    return undefined
+  },
+}
+
+function statusLine(replica: Replica): string {
+  const status = replica.core?.status()
+  if (status === undefined) return `${name(replica.member)} is down`
+  const parts = [
+    `${name(replica.member)} ${status.role} t${status.term}`,
+    `leader ${name(status.leader)}`,
+    `commit ${status.commit} last ${status.lastIndex}`,
+  ]
+  if (status.role === 'leader') {
+    parts.push(status.leadReason ?? '')
+    if (!status.canPropose) parts.push('takes no proposals')
+    if (status.refusing !== undefined) parts.push(`refuses: ${status.refusing}`)
+    if (status.transferring !== undefined) parts.push(`handing to ${name(status.transferring)}`)
+  }
+  return parts.join(', ')
+}

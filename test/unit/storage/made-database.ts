@@ -1,0 +1,109 @@
+/** Real LevelDB folders with everything in them that the check before open must understand. */
+
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Level } from 'level'
+import type { Test } from 'tap'
+
+export type LevelSettings = { compression?: boolean; writeBufferSize?: number }
+
+export async function temporaryFolder(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'ordinal-level-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export async function openLevel(
+  folder: string,
+  settings: LevelSettings = {},
+): Promise<Level<Buffer, Buffer>> {
+  const level = new Level<Buffer, Buffer>(folder, {
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
+    compression: false,
+    writeBufferSize: 256 * 1024,
+    ...settings,
+  })
+  await level.open()
+  return level
+}
+
+/** One synced batch: a few small puts, or one value of `size` bytes. */
+export async function writeBatch(
+  db: Level<Buffer, Buffer>,
+  number: number,
+  size = 0,
+): Promise<void> {
+  const batch = db.batch()
+  if (size > 0) batch.put(Buffer.from(`large/${number}`), Buffer.alloc(size, `${number} `))
+  for (let at = 0; at < 8; at += 1) {
+    // Keys are written again and again, and some deleted, so that compaction has work.
+    const key = Buffer.from(`key/${(number * 8 + at) % 2500}`)
+    if (at === 7) batch.del(key)
+    else batch.put(key, Buffer.from(`value ${number} of ${key} `.repeat(6)))
+  }
+  await batch.write({ sync: true } as object)
+}
+
+/**
+ * A database with tables on several levels, a MANIFEST of many edits, and a log with a tail, as a
+ * process that was killed leaves it: copied while it is open and nothing is under way.
+ */
+export async function killedDatabase(t: Test, settings: LevelSettings = {}): Promise<string> {
+  const source = await temporaryFolder(t)
+  const db = await openLevel(source, settings)
+  for (let number = 0; number < 900; number += 1) {
+    await writeBatch(db, number, number % 100 === 50 ? 70_000 : 0)
+  }
+  await db.compactRange(Buffer.from('key/'), Buffer.from('key/5'))
+  for (let number = 900; number < 1000; number += 1) {
+    await writeBatch(db, number, number === 950 ? 100_000 : 0)
+  }
+  const copy = await copyStill(t, source)
+  await db.close()
+  return copy
+}
+
+/** A copy made at a moment when no compaction changed the files. */
+export async function copyStill(t: Test, source: string): Promise<string> {
+  while (true) {
+    const before = await listing(source)
+    const target = await temporaryFolder(t)
+    await cp(source, target, { recursive: true })
+    await rm(join(target, 'LOCK'), { force: true })
+    if ((await listing(source)) === before) return target
+  }
+}
+
+async function listing(folder: string): Promise<string> {
+  const names = (await readdir(folder)).filter((name) => !/^LO/.test(name)).sort()
+  const sizes = await Promise.all(
+    names.map(async (name) => (await readFile(join(folder, name)).catch(() => '')).length),
+  )
+  return JSON.stringify([names, sizes])
+}
+
+/** All that LevelDB gives out of this folder; it is opened as the product opens it. */
+export async function contentsOfLevel(folder: string): Promise<Map<string, string>> {
+  const db = await openLevel(folder)
+  try {
+    const rows = await db.iterator().all()
+    const contents = new Map<string, string>()
+    for (const [key, value] of rows) contents.set(String(key), value.toString('latin1'))
+    // Gets go through the filters, which iterators do not read.
+    for (let number = 0; number < 2600; number += 1) {
+      const key = `key/${number}`
+      const value = db.getSync(Buffer.from(key))
+      if (value?.toString('latin1') !== contents.get(key)) contents.set(`get ${key}`, 'differs')
+    }
+    return contents
+  } finally {
+    await db.close()
+  }
+}
+
+/** The last name in order with this ending or beginning. */
+export async function filesOf(folder: string, pattern: RegExp): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => pattern.test(name)).sort()
+}
