@@ -21,13 +21,17 @@ import { API_HEARD_MS_MAX } from '../shared/limits.ts'
 import type { Dialer, Discovery } from '../shared/link.ts'
 import { Admission } from './admission.ts'
 import { KeyReads } from './key-reads.ts'
-import { createMetrics } from './metrics.ts'
-import { ReplicaPool } from './replica-pool.ts'
+import { type ApiMetrics, createMetrics } from './metrics.ts'
+import { type PoolListener, ReplicaPool } from './replica-pool.ts'
 import { ReplicaQueries } from './replica-queries.ts'
 import { ReplicaReader } from './replica-reader.ts'
 import { type Readiness, registerProbeRoutes } from './routes/probes.ts'
 import { registerWriteRoutes } from './routes/writes.ts'
 import { Writer } from './writer.ts'
+
+/** Answers under way have this long once nothing new is accepted. */
+const CLOSE_MS_MAX = 10_000
+const CLOSE_LOOK_MS = 20
 
 export type ApiOptions = {
   /** `api-0`, for Ordinal-Served-By. */
@@ -54,59 +58,26 @@ export type Api = {
    * connect anew, to another server by then); resolves when it is time to `close`.
    */
   drain(delay_ms: number): Promise<void>
-  /** Takes no more connections, answers what is in flight, then lets go of the replicas. */
+  /** Takes no more connections, answers what is in flight (10 s), then lets go of the replicas. */
   close(): Promise<void>
+}
+
+type Parts = {
+  readonly face: Face
+  readonly admission: Admission
+  readonly pool: ReplicaPool
+  readonly writer: Writer
+  readonly reads: KeyReads
+  readonly queries: ReplicaQueries
+  readonly metrics: ApiMetrics
 }
 
 /** Builds an API server and starts to look for its replicas. */
 export function createApi(options: ApiOptions): Api {
-  const { name, clusterName, clock, logger, dialer, discovery } = options
-  const defer = options.defer ?? ((run: () => void) => void setImmediate(run))
-  const admission = new Admission()
-  const face: Face = new Face({ name, revision: () => pool.revision })
-  const metrics = createMetrics(
-    {
-      face,
-      admission,
-      waitingWrites: () => writer.waiting,
-      pendingReads: () => reads.pending,
-      session: () => writer.session?.id ?? 0,
-      replicas: () => pool.replicas.length,
-    },
-    options.processMetrics ?? false,
-  )
-  const pool: ReplicaPool = new ReplicaPool({
-    name,
-    dialer,
-    discovery,
-    clock,
-    logger,
-    listener: {
-      onReply: (replica, type, body) => {
-        if (type === FRAME.writeReply) writer.onReply(replica, decodeWriteReply(body))
-        else if (type === FRAME.readReply) reads.onReply(replica, decodeReadReply(body))
-        else if (type === FRAME.queryReply) {
-          const { frame, reply } = decodeQueryReply(body)
-          queries.onReply(frame, reply)
-        } else throw new ClusterError('malformed-frame', `no API server takes type ${type}`)
-      },
-      onLost: (replica) => {
-        writer.onLost(replica)
-        reads.onLost(replica)
-        queries.onLost(replica)
-      },
-      onSilent: (replica) => reads.onLost(replica),
-      onChange: () => {
-        writer.onChange()
-        reads.onChange()
-      },
-    },
-  })
-  const writer: Writer = new Writer({ pool, clock, meters: metrics.writes, defer })
-  const reads: KeyReads = new KeyReads({ pool, clock, meters: metrics.reads, defer })
-  const queries = new ReplicaQueries(pool, clock)
+  const { name, clusterName, clock, logger } = options
+  const parts = assemble(options)
+  const { face, admission, pool, writer, reads, queries, metrics } = parts
   const reader = new ReplicaReader({ name, clusterName, pool, reads, queries, admission, clock })
-
   const app = createHttpServer({ face, logger })
   registerReadRoutes(app, { face, reader })
   registerWriteRoutes(app, { face, writer, admission })
@@ -125,8 +96,9 @@ export function createApi(options: ApiOptions): Api {
   pool.start()
   return {
     app,
-    probes: (target) =>
-      registerProbeRoutes(target, { face, readiness: ready, registry: metrics.registry }),
+    probes: (target) => {
+      registerProbeRoutes(target, { face, readiness: ready, registry: metrics.registry })
+    },
     ready,
     drain: async (delay_ms) => {
       stopping = true
@@ -137,7 +109,10 @@ export function createApi(options: ApiOptions): Api {
     close: async () => {
       stopping = true
       face.closing = true
+      const left_ms = clock.now_ms() + CLOSE_MS_MAX
       await app.close()
+      // Connections that another listener handed in are not the framework's to wait for.
+      while (admission.requests > 0 && clock.now_ms() < left_ms) await pause(CLOSE_LOOK_MS)
       writer.close()
       reads.close()
       queries.close()
@@ -146,12 +121,58 @@ export function createApi(options: ApiOptions): Api {
   }
 }
 
+/** The parts behind the routes, and who hears of what from the pool. */
+function assemble(options: ApiOptions): Parts {
+  const { name, clock, logger, dialer, discovery } = options
+  const defer = options.defer ?? ((run: () => void) => void setImmediate(run))
+  const admission = new Admission()
+  const face: Face = new Face({ name, revision: () => pool.revision })
+  const metrics = createMetrics(
+    {
+      face,
+      admission,
+      waitingWrites: () => writer.waiting,
+      pendingReads: () => reads.pending,
+      session: () => writer.session?.id ?? 0,
+      replicas: () => pool.replicas.length,
+    },
+    options.processMetrics ?? false,
+  )
+  const listener: PoolListener = {
+    onReply: (replica, type, body) => {
+      if (type === FRAME.writeReply) writer.onReply(replica, decodeWriteReply(body))
+      else if (type === FRAME.readReply) reads.onReply(replica, decodeReadReply(body))
+      else if (type === FRAME.queryReply) {
+        const { frame, reply } = decodeQueryReply(body)
+        queries.onReply(frame, reply)
+      } else throw new ClusterError('malformed-frame', `no API server takes type ${type}`)
+    },
+    onLost: (replica) => {
+      writer.onLost(replica)
+      reads.onLost(replica)
+      queries.onLost(replica)
+    },
+    onSilent: (replica) => reads.onLost(replica),
+    onChange: () => {
+      writer.onChange()
+      reads.onChange()
+    },
+  }
+  const pool = new ReplicaPool({ name, dialer, discovery, clock, logger, listener })
+  const writer = new Writer({ pool, clock, meters: metrics.writes, defer })
+  const reads = new KeyReads({ pool, clock, meters: metrics.reads, defer })
+  const queries = new ReplicaQueries(pool, clock)
+  return { face, admission, pool, writer, reads, queries, metrics }
+}
+
+const READ = ['GET', 'HEAD']
+
 function refuseUnknownMethods(app: FastifyInstance, face: Face): void {
-  const values = ['GET', 'HEAD', 'PUT', 'DELETE']
+  const values = [...READ, 'PUT', 'DELETE']
   refuseOtherMethods(app, face, { url: '/v1/kv/*', allowed: values })
   refuseOtherMethods(app, face, { url: '/v1/key', allowed: values })
   // PUT and DELETE without a key are answered by a clearer refusal of their own.
-  refuseOtherMethods(app, face, { url: '/v1/kv', allowed: ['GET'], except: ['PUT', 'DELETE'] })
-  refuseOtherMethods(app, face, { url: '/v1/cluster', allowed: ['GET'] })
-  refuseOtherMethods(app, face, { url: '/v1/whoami', allowed: ['GET'] })
+  refuseOtherMethods(app, face, { url: '/v1/kv', allowed: READ, except: ['PUT', 'DELETE'] })
+  refuseOtherMethods(app, face, { url: '/v1/cluster', allowed: READ })
+  refuseOtherMethods(app, face, { url: '/v1/whoami', allowed: READ })
 }

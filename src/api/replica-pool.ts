@@ -271,15 +271,16 @@ export class ReplicaPool {
       known.heard_ms = now_ms
       known.silent = false
     }
-    this.#settleHistory(status)
+    this.#settleHistory()
     this.#options.listener.onChange()
   }
 
-  /** The leader names the history; before there is one, whoever speaks first. */
-  #settleHistory(status: StatusFrame): void {
-    const named = this.leader()?.status.history
-    const present = [...this.#known.values()].some((one) => one.status.history === this.#history)
-    const history = named ?? (present && this.#history !== '' ? this.#history : status.history)
+  /** The leader names the history; without one it stays, as long as anyone still has it. */
+  #settleHistory(): void {
+    const known = [...this.#known.values()].map((replica) => replica.status.history)
+    const stays = this.#history !== '' && known.includes(this.#history) ? this.#history : undefined
+    // A replica that belongs to no cluster yet has none, and names none.
+    const history = this.leader()?.status.history ?? stays ?? known.find((one) => one !== '') ?? ''
     if (history !== this.#history) {
       this.#history = history
       this.#revision = 0

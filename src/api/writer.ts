@@ -20,7 +20,7 @@ import type { Clock, Timer } from '../shared/clock.ts'
 import { ClusterError } from '../shared/errors.ts'
 import { resolveConditions } from '../shared/http/conditions.ts'
 import type { AnswerSource } from '../shared/http/reader.ts'
-import { ABANDONED_FRAMES_MAX, API_REQUESTS_MAX, WRITE_FRAMES_MAX } from '../shared/limits.ts'
+import { API_REQUESTS_MAX } from '../shared/limits.ts'
 import { Deadlines } from './deadlines.ts'
 import { diagnose, refusalOf } from './diagnosis.ts'
 import {
@@ -31,6 +31,7 @@ import {
   type WriteSession,
 } from './pending-write.ts'
 import type { Replica, ReplicaPool } from './replica-pool.ts'
+import { type WriteFrame, WriteFrames } from './write-frames.ts'
 import { verdictOnRefusal, verdictOnResult } from './write-outcome.ts'
 import { WriteQueue } from './write-queue.ts'
 import { SessionOpener } from './write-session.ts'
@@ -39,15 +40,6 @@ import { SessionOpener } from './write-session.ts'
 const SEPARATE_MS = 2000
 /** Pause before a leader that refused is asked again, unless someone else leads by then. */
 const REFUSED_PAUSE_MS = 20
-
-type Frame = {
-  readonly id: number
-  readonly replica: Replica
-  readonly term: number
-  readonly writes: readonly PendingWrite[]
-  /** Its writes go elsewhere; its reply is still welcome. */
-  abandoned: boolean
-}
 
 export type WriterMeters = {
   batch(commands: number): void
@@ -70,10 +62,9 @@ export class Writer {
   readonly #options: WriterOptions
   readonly #queue = new WriteQueue()
   readonly #deadlines: Deadlines<PendingWrite>
-  readonly #frames = new Map<number, Frame>()
+  readonly #frames = new WriteFrames()
   readonly #builder = new SegmentBuilder()
   readonly #opener: SessionOpener
-  #lanes = 0
   #pumping = false
   #refused: { replica: Replica; term: number; timer: Timer } | undefined
   #separate_ms = 0
@@ -121,22 +112,19 @@ export class Writer {
     }
     this.#queue.push(write)
     this.#deadlines.add(write)
-    if (this.#lanes < WRITE_FRAMES_MAX) this.#schedule()
+    if (this.#frames.hasLane) this.#schedule()
   }
 
   /** Something changed among the replicas. */
   onChange(): void {
-    this.#abandonOthers()
+    const leader = this.#options.pool.leader()
+    if (leader !== undefined) this.#again(this.#frames.abandonOthers(leader))
     this.#schedule()
   }
 
   onLost(replica: Replica): void {
     this.#opener.onLost(replica)
-    for (const frame of [...this.#frames.values()]) {
-      if (frame.replica !== replica) continue
-      if (!frame.abandoned) this.#abandon(frame)
-      this.#frames.delete(frame.id)
-    }
+    this.#again(this.#frames.lose(replica))
   }
 
   /** Throws `malformed-frame` if the reply does not fit what was sent. */
@@ -148,8 +136,8 @@ export class Writer {
       this.#schedule()
       return
     }
-    const frame = this.#frames.get(reply.frame)
-    if (frame === undefined || frame.replica !== replica) return
+    const frame = this.#frames.find(reply.frame, replica)
+    if (frame === undefined) return
     const { results } = reply
     if (!isResults(results)) this.#onRefusal(frame, results)
     else if (results.length === frame.writes.length) this.#onResults(frame, results, reply.revision)
@@ -189,7 +177,7 @@ export class Writer {
     if (leader === undefined || this.#isPaused(leader)) return
     const session = this.#opener.sessionWith(leader)
     if (session === undefined) return
-    while (this.#lanes < WRITE_FRAMES_MAX && this.#queue.length > 0) {
+    while (this.#frames.hasLane && this.#queue.length > 0) {
       if (!this.#send(leader, session)) break
     }
   }
@@ -224,8 +212,7 @@ export class Writer {
       return false
     }
     const { term } = leader.status
-    this.#frames.set(id, { id, replica: leader, term, writes, abandoned: false })
-    this.#lanes++
+    this.#frames.add({ id, replica: leader, term, writes, abandoned: false })
     this.#options.meters.batch(writes.length)
     return true
   }
@@ -253,8 +240,8 @@ export class Writer {
     return true
   }
 
-  #onResults(frame: Frame, results: readonly CommandResult[], revision: number): void {
-    this.#finish(frame)
+  #onResults(frame: WriteFrame, results: readonly CommandResult[], revision: number): void {
+    this.#frames.finish(frame)
     const { replica } = frame
     const source: AnswerSource = {
       revision,
@@ -282,8 +269,8 @@ export class Writer {
     this.#again(again)
   }
 
-  #onRefusal(frame: Frame, refusal: Refusal): void {
-    this.#finish(frame)
+  #onRefusal(frame: WriteFrame, refusal: Refusal): void {
+    this.#frames.finish(frame)
     const again: PendingWrite[] = []
     if (refusal.code === 'disk-full') {
       this.#separate_ms = this.#options.clock.now_ms() + SEPARATE_MS
@@ -311,37 +298,6 @@ export class Writer {
     if (writes.length === 0) return
     this.#options.meters.retried(writes.length)
     this.#queue.retry(writes)
-  }
-
-  #finish(frame: Frame): void {
-    this.#frames.delete(frame.id)
-    if (!frame.abandoned) this.#lanes--
-  }
-
-  /** Frames to anyone but the present leader, in its present term, will go to that one instead. */
-  #abandonOthers(): void {
-    if (this.#frames.size === 0) return
-    const leader = this.#options.pool.leader()
-    if (leader === undefined) return
-    for (const frame of this.#frames.values()) {
-      if (frame.abandoned) continue
-      if (frame.replica !== leader || frame.term !== leader.status.term) this.#abandon(frame)
-    }
-    for (const frame of this.#frames.values()) {
-      if (this.#frames.size - this.#lanes <= ABANDONED_FRAMES_MAX) break
-      if (frame.abandoned) this.#frames.delete(frame.id)
-    }
-  }
-
-  #abandon(frame: Frame): void {
-    frame.abandoned = true
-    this.#lanes--
-    const open = frame.writes.filter((write) => !write.settled)
-    for (const write of open) {
-      write.inFlight = false
-      write.doubts++
-    }
-    this.#again(open)
   }
 
   #isPaused(leader: Replica): boolean {

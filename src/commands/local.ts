@@ -3,7 +3,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { type LocalCluster, startLocal } from '../local/cluster.ts'
+import { type LocalCluster, prepareLocal } from '../local/cluster.ts'
 import {
   coloured,
   eventLine,
@@ -78,7 +78,10 @@ async function untilReady(cluster: LocalCluster, stopping: () => boolean): Promi
   const elapsed = () => performance.now() - start_ms
   const done = () =>
     cluster.leader !== undefined && cluster.children.every(({ plan }) => cluster.ready(plan.name))
-  while (!stopping() && !done() && elapsed() < READY_MS_MAX) await delay(READY_POLL_MS)
+  while (!stopping() && elapsed() < READY_MS_MAX) {
+    if (done() && (await cluster.reachable())) break
+    await delay(READY_POLL_MS)
+  }
   return elapsed()
 }
 
@@ -95,12 +98,15 @@ export async function runLocal(command: LocalCommand): Promise<void> {
   const paint = process.stdout.isTTY && !command.env['NO_COLOR'] ? coloured : plain
   const controlPort = command.controlPort ?? (command.port === 0 ? 0 : command.port + 1)
   if (controlPort !== 0) await requirePort(controlPort, '--control-port')
-  const cluster = await startLocal({
+  const cluster = await prepareLocal({
     ...command,
     report: (event) => print(eventLine(event, paint)),
   })
   const control = new Control(cluster)
   const controlUrl = await control.listen(controlPort)
+  print(startText(cluster.view(), paint))
+  warnOfMore(cluster, command.replicas)
+  cluster.begin()
 
   let asked = 0
   const quit = () => {
@@ -117,8 +123,6 @@ export async function runLocal(command: LocalCommand): Promise<void> {
   const giveBackKeys = takeKeys(cluster, paint, quit)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, quit)
 
-  print(startText(cluster.view(), paint))
-  warnOfMore(cluster, command.replicas)
   const after_ms = await untilReady(cluster, () => asked > 0)
   if (asked > 0) return
   const keys = giveBackKeys !== undefined

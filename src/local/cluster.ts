@@ -17,12 +17,14 @@ import type { Report } from './events.ts'
 import { freePorts, kernelBalances, LOOPBACK, requirePort } from './free-ports.ts'
 import { boundLog } from './log-file.ts'
 import { type Environment, planChildren, ZONE } from './plan.ts'
+import { probe } from './probe.ts'
 import { RESTART_POLICY, type RestartPolicy } from './restart-pause.ts'
 import { Watch } from './watch.ts'
 
 /** A child that does not end within this time of a SIGTERM is killed. */
 export const GRACE_MS = 10_000
 const LOG_CHECK_MS = 10_000
+const PROBE_MS_MAX = 1000
 
 export type LocalOptions = {
   readonly replicas: number
@@ -98,7 +100,7 @@ export class LocalCluster {
   readonly #logTimer: NodeJS.Timeout
   #stopping: Promise<void> | undefined
 
-  /** Made by {@link startLocal}. */
+  /** Made by {@link prepareLocal}. */
   constructor(parts: Parts, children: readonly Child[], proxy: Balancer | undefined) {
     this.url = `http://${LOOPBACK}:${parts.port}`
     this.#parts = parts
@@ -107,7 +109,11 @@ export class LocalCluster {
     for (const child of children) this.#children.set(child.plan.name, child)
     this.#watch = new Watch({ clock: systemClock, report: this.#report, children })
     this.#logTimer = setInterval(() => void this.#boundLogs(), LOG_CHECK_MS)
-    for (const child of children) child.start()
+  }
+
+  /** Starts all children. */
+  begin(): void {
+    for (const child of this.#children.values()) child.start()
     this.#nameReplicas()
   }
 
@@ -148,6 +154,11 @@ export class LocalCluster {
     return this.children
       .filter(({ plan }) => plan.kind === 'api' && this.ready(plan.name))
       .map(({ plan }) => plan.ports.client)
+  }
+
+  /** Whether the balanced port answers: a server listens there a moment after it is ready. */
+  async reachable(): Promise<boolean> {
+    return (await probe(this.#parts.port, '/livez', PROBE_MS_MAX)) !== undefined
   }
 
   view(): ClusterView {
@@ -250,11 +261,18 @@ async function chooseBalancer(wanted: LocalOptions['balancer']): Promise<'kernel
   )
 }
 
+/** Starts a cluster; it is not ready yet when this resolves. Rejects as {@link prepareLocal}. */
+export async function startLocal(options: LocalOptions): Promise<LocalCluster> {
+  const cluster = await prepareLocal(options)
+  cluster.begin()
+  return cluster
+}
+
 /**
- * Starts a cluster; it is not ready yet when this resolves. Rejects with `port-in-use`, or with
+ * Prepares a cluster whose children `begin` starts. Rejects with `port-in-use`, or with
  * `invalid-config` for a folder that cannot be written; nothing is left running then.
  */
-export async function startLocal(options: LocalOptions): Promise<LocalCluster> {
+export async function prepareLocal(options: LocalOptions): Promise<LocalCluster> {
   if (options.port !== 0) await requirePort(options.port, '--port')
   const balancer = await chooseBalancer(options.balancer)
   const folder = await openDataFolder(options.data, options)

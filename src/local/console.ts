@@ -32,8 +32,11 @@ function describe(event: LocalEvent, paint: Paint): string | undefined {
   switch (event.type) {
     case 'started':
       return paint('dim', `starting (pid ${event.pid})`)
-    case 'ready':
-      return `${paint('green', 'ready')} ${paint('dim', `after ${formatDuration(event.after_ms)}`)}`
+    case 'ready': {
+      const { after_ms } = event
+      const since = after_ms === undefined ? 'again' : `after ${formatDuration(after_ms)}`
+      return `${paint('green', 'ready')} ${paint('dim', since)}`
+    }
     case 'unready':
       return paint('yellow', 'not ready')
     case 'exited':

@@ -2,7 +2,12 @@
 
 export type LocalEvent =
   | { readonly type: 'started'; readonly name: string; readonly pid: number }
-  | { readonly type: 'ready'; readonly name: string; readonly after_ms: number }
+  | {
+      readonly type: 'ready'
+      readonly name: string
+      /** Since its start; undefined: it was ready before, and is so again. */
+      readonly after_ms: number | undefined
+    }
   | { readonly type: 'unready'; readonly name: string }
   | {
       readonly type: 'exited'

@@ -20,6 +20,8 @@ type Seen = {
   readonly child: Child
   /** The process that was seen ready; another one has to become ready itself. */
   readyPid: number | undefined
+  /** The process that was seen ready before, for telling a first time from another one. */
+  lastReadyPid: number | undefined
   role: string | undefined
   term: number
   timer: Timer | undefined
@@ -48,7 +50,14 @@ export class Watch {
     this.#clock = options.clock
     this.#report = options.report
     for (const child of options.children) {
-      const seen: Seen = { child, readyPid: undefined, role: undefined, term: 0, timer: undefined }
+      const seen: Seen = {
+        child,
+        readyPid: undefined,
+        lastReadyPid: undefined,
+        role: undefined,
+        term: 0,
+        timer: undefined,
+      }
       this.#seen.set(child.plan.name, seen)
       this.#next(seen, 0)
     }
@@ -109,7 +118,10 @@ export class Watch {
     seen.readyPid = readyPid
     const { name } = seen.child.plan
     if (readyPid !== undefined) {
-      this.#report({ type: 'ready', name, after_ms: seen.child.uptime_ms })
+      const isFirst = seen.lastReadyPid !== readyPid
+      seen.lastReadyPid = readyPid
+      const after_ms = isFirst ? seen.child.uptime_ms : undefined
+      this.#report({ type: 'ready', name, after_ms })
     } else if (seen.child.state === 'running' && seen.child.pid === before) {
       this.#report({ type: 'unready', name })
     }

@@ -1,10 +1,13 @@
 /**
  * The processes that a benchmark starts, and their end: each is stopped by the pid it was started
  * with, whatever happened before. Each has a process group of its own, so that a
- * Ctrl-C in the terminal reaches this program alone, which then stops them in order.
+ * Ctrl-C in the terminal reaches this program alone, which then stops them.
+ *
+ * Should this program be killed itself, they end too: those on Node by their channel, others by the
+ * kernel (prctl(2), PR_SET_PDEATHSIG) where util-linux' `setpriv` is there to ask for it.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -21,6 +24,14 @@ export type Launch = {
 
 const KILL_MS = 2000
 const LOG_LINES = 15
+
+/** `setpriv` becomes the command it is given: the pid stays. */
+function commandLine(launch: Launch): [command: string, args: readonly string[]] {
+  if (launch.channel) return [launch.command, launch.args]
+  const known = spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true'], { stdio: 'ignore' })
+  if (known.status !== 0) return [launch.command, launch.args]
+  return ['setpriv', ['--pdeathsig', 'KILL', launch.command, ...launch.args]]
+}
 
 export class CrewMember {
   readonly name: string
@@ -103,7 +114,8 @@ export class Crew {
   start(launch: Launch): CrewMember {
     const logFile = join(this.#folder, `${launch.name}.log`)
     const log = openSync(logFile, 'w')
-    const child = spawn(launch.command, launch.args, {
+    const [command, args] = commandLine(launch)
+    const child = spawn(command, args, {
       env: { ...process.env, ...launch.env },
       stdio: launch.channel ? ['ignore', log, log, 'ipc'] : ['ignore', log, log],
       detached: true,

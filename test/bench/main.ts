@@ -21,7 +21,7 @@ import { ownGenerator } from './own-generator.ts'
 import { nameProfiles, profileEnvironment } from './profiles.ts'
 import { reportText } from './report.ts'
 import type { RequestSet } from './requests.ts'
-import { fill, runRounds, warmUp } from './rounds.ts'
+import { fill, idleShares, runRounds, warmUp } from './rounds.ts'
 import { summarize } from './summary.ts'
 import type { ProcessRef, Target } from './target.ts'
 import { wrkGenerator } from './wrk.ts'
@@ -109,6 +109,7 @@ async function bench(room: Room, meet: (all: readonly ProcessRef[]) => void): Pr
   for (const target of targets) await fill(work, target)
   say('\nWarming up')
   const ways = await warmUp(work)
+  const idle = await idleShares(work)
   say('\nMeasuring')
   const measurements = await runRounds(work, ways)
   for (const target of targets) {
@@ -116,7 +117,7 @@ async function bench(room: Room, meet: (all: readonly ProcessRef[]) => void): Pr
     meet(await target.processes())
   }
   const summary = summarize(measurements)
-  say(`\n${reportText(summary)}`)
+  say(`\n${reportText(summary, idle)}`)
   const about = Object.fromEntries(targets.map((target) => [target.name, target.about]))
   const result = {
     format: 1,
@@ -125,6 +126,7 @@ async function bench(room: Room, meet: (all: readonly ProcessRef[]) => void): Pr
     generator: main.about,
     options,
     targets: about,
+    idle,
     summary,
     measurements,
   }

@@ -104,8 +104,13 @@ function doubts(summary: Summary): string[] {
   })
 }
 
-/** The whole report, of several lines. */
-export function reportText(summary: Summary): string {
+function idleLine(idle: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(idle).map(([name, share]) => `${name} ${(share * 100).toFixed(1)} %`)
+  return `Idle, of one core: ${parts.join(', ')}`
+}
+
+/** The whole report, of several lines. `idle`: shares of one core, by process. */
+export function reportText(summary: Summary, idle: Readonly<Record<string, number>>): string {
   const parts = [`Medians of all rounds\n${speedTable(summary)}`]
   if (summary.ratios.length > 0) {
     parts.push(`Ratios, medians of those of each round\n${ratioTable(summary)}`)
@@ -116,6 +121,7 @@ export function reportText(summary: Summary): string {
   if (withCpu.length > 0) {
     parts.push(['CPU time a request, µs', ...withCpu.map(cpuLine)].join('\n'))
   }
+  if (Object.keys(idle).length > 0) parts.push(idleLine(idle))
   const warnings = doubts(summary)
   if (warnings.length > 0) parts.push(['Doubtful', ...warnings].join('\n'))
   return parts.join('\n\n')

@@ -4,6 +4,8 @@
  * all alike; and each round begins with another target, so that none always follows the same one.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
+import { cpuBetween, readCpu } from './cpu.ts'
 import { errorCount } from './generator.ts'
 import { type Bench, driveOf, type Measurement, measure, type Setting } from './measure.ts'
 import type { BenchOptions } from './options.ts'
@@ -15,6 +17,7 @@ export type Ways = ReadonlyMap<string, string>
 const FILL_CONNECTIONS = 256
 const WARM_SECONDS = 2
 const TRIAL_SECONDS = 2
+const IDLE_SECONDS = 3
 
 function settings({ operations, connections }: BenchOptions): Setting[] {
   return operations.flatMap((operation) =>
@@ -26,7 +29,7 @@ export function settingName(target: TargetName, { operation, connections }: Sett
   return `${target} ${operation} ${connections}`
 }
 
-/** Writes each key once, so that reads find them and stores have their size; then checks a value. */
+/** Writes each key once, so that reads find them; then checks that a value comes back. */
 export async function fill(bench: Bench, target: Target): Promise<void> {
   const [port = 0] = [...target.ways.values()].slice(-1)
   const drive = driveOf(bench, target, {
@@ -70,6 +73,22 @@ export async function warmUp(bench: Bench): Promise<Ways> {
     }
   }
   return chosen
+}
+
+/**
+ * What each process uses when nothing is asked of it, as a share of one core: heartbeats and
+ * probes, which go on while another target is driven. Empty where it cannot be known.
+ */
+export async function idleShares(bench: Bench): Promise<Record<string, number>> {
+  const everyone = (await Promise.all(bench.targets.map((one) => one.processes()))).flat()
+  const before = readCpu(everyone)
+  const start_ms = performance.now()
+  await delay(IDLE_SECONDS * 1000, undefined, { signal: bench.signal })
+  const used = cpuBetween(before, readCpu(everyone))
+  const elapsed_us = (performance.now() - start_ms) * 1000
+  const shares: Record<string, number> = {}
+  for (const [name, time_us] of Object.entries(used.byProcess)) shares[name] = time_us / elapsed_us
+  return shares
 }
 
 /** All rounds. Stops early, with a rejection, only when aborted or when a process is lost. */

@@ -7,7 +7,7 @@
  *     await cluster.ready()
  */
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import {
   type LocalCluster,
   type LocalOptions,
@@ -57,6 +57,10 @@ export type TestCluster = {
   /** SIGTERM, and it stays down until `start`. */
   down(name: string): Promise<void>
   start(name: string): void
+  /** SIGKILL, and it stays down until `start`; its DNS record stays, as a dead Pod's does. */
+  crash(name: string): Promise<void>
+  /** Deletes a replica's data folder, whether the replica runs or not. */
+  deleteData(name: string): void
   /** Name of the replica that says itself that it leads, of the highest term. */
   leader(): Promise<string>
   /** Waits until every process is ready and somebody leads. */
@@ -153,12 +157,23 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     },
     down: (name) => local.stopChild(name),
     start: (name) => local.start(name),
+    crash: async (name) => {
+      const { pid } = view(name)
+      if (pid !== null) process.kill(pid, 'SIGKILL')
+      await local.child(name).stop(0)
+    },
+    deleteData: (name) => {
+      const { dataFolder } = view(name)
+      if (dataFolder === null) throw new Error(`${name} has no data`)
+      rmSync(dataFolder, { recursive: true, maxRetries: 3 })
+    },
     leader: () => findLeader(local),
     ready: async (timeout_ms = 30_000) => {
       const missing = () => local.view().processes.filter(({ ready }) => !ready)
       try {
         await until('every process is ready', () => missing().length === 0, timeout_ms)
         await until('somebody leads', () => findLeader(local), timeout_ms)
+        await until('the balanced port answers', () => local.reachable(), timeout_ms)
       } catch (cause) {
         const logs = missing().map(({ name, logFile }) => `${name}:\n${tail(logFile, 10)}`)
         throw new Error(`the cluster is not ready\n${logs.join('\n')}`, { cause })

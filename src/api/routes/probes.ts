@@ -4,7 +4,7 @@
  * Service and clients would meet closed doors instead of stale reads and clear refusals (DESIGN §9).
  */
 
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Registry } from 'prom-client'
 import type { Face, RouteCount } from '../../shared/http/face.ts'
 import { refuseOtherMethods } from '../../shared/http/server.ts'
@@ -25,24 +25,33 @@ export function registerProbeRoutes(app: FastifyInstance, context: ProbeContext)
     const body = `${state.text}\n`
     face.send(reply, route, { status: state.ok ? 200 : 503, headers, body })
   }
+  const method = ['GET', 'HEAD']
   for (const url of ['/livez', '/healthz']) {
-    const route = face.route('GET', url)
     // That this runs is the proof: the event loop moves. There is no other state to look after.
-    app.get(url, (_request, reply) => tell(reply, route, { ok: true, text: 'ok' }))
+    const handler = (request: FastifyRequest, reply: FastifyReply): void => {
+      tell(reply, face.route(request.method, url), { ok: true, text: 'ok' })
+    }
+    app.route({ method, url, handler })
   }
-  const ready = face.route('GET', '/readyz')
-  app.get('/readyz', (_request, reply) => {
-    const { ready: ok, reason } = context.readiness()
-    tell(reply, ready, { ok, text: reason })
+  app.route({
+    method,
+    url: '/readyz',
+    handler: (request, reply) => {
+      const { ready: ok, reason } = context.readiness()
+      tell(reply, face.route(request.method, '/readyz'), { ok, text: reason })
+    },
   })
-  const metrics = face.route('GET', '/metrics')
-  app.get('/metrics', async (_request, reply) => {
-    const headers = ['Content-Type', registry.contentType, 'Cache-Control', 'no-store']
-    const body = await registry.metrics()
-    face.send(reply, metrics, { status: 200, headers, body })
-    return reply
+  app.route({
+    method,
+    url: '/metrics',
+    handler: async (request, reply) => {
+      const headers = ['Content-Type', registry.contentType, 'Cache-Control', 'no-store']
+      const body = await registry.metrics()
+      face.send(reply, face.route(request.method, '/metrics'), { status: 200, headers, body })
+      return reply
+    },
   })
   for (const url of ['/livez', '/healthz', '/readyz', '/metrics']) {
-    refuseOtherMethods(app, face, { url, allowed: ['GET'] })
+    refuseOtherMethods(app, face, { url, allowed: method })
   }
 }

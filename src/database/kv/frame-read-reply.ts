@@ -14,7 +14,7 @@ import { ClusterError } from '../../shared/errors.ts'
 import { READ_ITEMS_MAX, READ_REPLY_BYTES_MAX } from '../../shared/limits.ts'
 import { isRefusal, readRefusal, writeRefusal } from './frame-refusal.ts'
 import type { ReadRecord, ReadReply, ReadReplyParts } from './frame-types.ts'
-import { checkShape, recordHeader, recordValue, recordValueAt } from './record.ts'
+import { checkShape, recordHeader, recordValueAt } from './record.ts'
 
 const ITEM = { absent: 0, record: 1, metadata: 2, omitted: 3 } as const
 /** Records up to this size are copied rather than sent as a part of their own. */
@@ -110,28 +110,15 @@ function readItem(reader: ByteReader): ReadRecord | undefined | 'omitted' {
     case ITEM.record: {
       const bytes = reader.bytes()
       checkShape(bytes, 'malformed-frame')
-      return withValue(bytes, recordValue(bytes))
+      return { ...recordHeader(bytes), value: bytes.subarray(recordValueAt(bytes)) }
     }
     case ITEM.metadata: {
       const size_bytes = reader.u32()
       const bytes = reader.raw(reader.u16())
       checkShape(bytes, 'malformed-frame')
-      return { ...withValue(bytes, EMPTY), size_bytes }
+      return { ...recordHeader(bytes), value: EMPTY, size_bytes }
     }
     default:
       throw new ClusterError('malformed-frame', `unknown item ${item} of a read reply`)
-  }
-}
-
-function withValue(bytes: Buffer, value: Buffer): ReadRecord {
-  const header = recordHeader(bytes)
-  return {
-    createRevision: header.createRevision,
-    revision: header.revision,
-    version: header.version,
-    expires_ms: header.expires_ms,
-    contentType: header.contentType,
-    size_bytes: header.size_bytes,
-    value,
   }
 }

@@ -15,12 +15,15 @@ import type { KvChanges, RecordReader } from './types.ts'
 
 export type OverlayEntry = readonly [key: string, record: Uint8Array | undefined]
 
-type Records = Map<string, Uint8Array | undefined>
+/** One layer. Few layers hold deletions: for those that do not, one look is enough. */
+type Layer = { readonly records: Map<string, Uint8Array | undefined>; deletes: boolean }
+
+const newLayer = (): Layer => ({ records: new Map(), deletes: false })
 
 export class Overlay {
   readonly #disk: RecordReader
-  #current: Records = new Map()
-  #inFlight: Records | undefined
+  #current = newLayer()
+  #inFlight: Layer | undefined
   /** For keys of `current` that ever had one: when they expired before, 0: never. */
   #expiredBefore = new Map<string, number>()
 
@@ -30,14 +33,12 @@ export class Overlay {
 
   /** The stored bytes of a key's record; `text` is `keyText(key)`. Throws what the disk throws. */
   get(text: string, key: Uint8Array): Uint8Array | undefined {
-    const current = this.#current.get(text)
+    const current = this.#current.records.get(text)
     if (current !== undefined) return current
-    if (this.#current.has(text)) return undefined
-    if (this.#inFlight !== undefined) {
-      const inFlight = this.#inFlight.get(text)
-      if (inFlight !== undefined) return inFlight
-      if (this.#inFlight.has(text)) return undefined
-    }
+    if (this.#current.deletes && this.#current.records.has(text)) return undefined
+    const inFlight = this.#inFlight?.records.get(text)
+    if (inFlight !== undefined) return inFlight
+    if (this.#inFlight?.deletes && this.#inFlight.records.has(text)) return undefined
     return this.#disk.get(key)
   }
 
@@ -50,13 +51,14 @@ export class Overlay {
     if (before_ms !== after_ms && !this.#expiredBefore.has(text)) {
       this.#expiredBefore.set(text, before_ms)
     }
-    this.#current.set(text, next)
+    if (next === undefined) this.#current.deletes = true
+    this.#current.records.set(text, next)
   }
 
   /** Moves the current changes to `in flight`; the caller writes them to disk. */
   take(): Pick<KvChanges, 'records' | 'expiries'> {
     assert(this.#inFlight === undefined, 'changes were taken while others are in flight')
-    const records = this.#current
+    const { records } = this.#current
     const expiries: { time_ms: number; key: Uint8Array; put: boolean }[] = []
     for (const [text, before_ms] of this.#expiredBefore) {
       const record = records.get(text)
@@ -66,8 +68,8 @@ export class Overlay {
       if (before_ms !== 0) expiries.push({ time_ms: before_ms, key, put: false })
       if (after_ms !== 0) expiries.push({ time_ms: after_ms, key, put: true })
     }
-    this.#inFlight = records
-    this.#current = new Map()
+    this.#inFlight = this.#current
+    this.#current = newLayer()
     this.#expiredBefore = new Map()
     return { records, expiries }
   }
@@ -80,9 +82,10 @@ export class Overlay {
 
   /** All that is not on disk yet, in no order. */
   entries(): OverlayEntry[] {
-    const entries: OverlayEntry[] = [...this.#current]
-    if (this.#inFlight !== undefined) {
-      for (const entry of this.#inFlight) if (!this.#current.has(entry[0])) entries.push(entry)
+    const current = this.#current.records
+    const entries: OverlayEntry[] = [...current]
+    for (const entry of this.#inFlight?.records ?? []) {
+      if (!current.has(entry[0])) entries.push(entry)
     }
     return entries
   }

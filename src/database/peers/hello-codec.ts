@@ -37,6 +37,8 @@ export function encodeHello(hello: Hello): Buffer {
     .text(hello.address)
     .u32(hello.format)
     .u32(hello.expected)
+    .u64(hello.fingerprint.index)
+    .text(hello.fingerprint.hash)
     .finish()
 }
 
@@ -52,6 +54,7 @@ export function decodeHello(source: Uint8Array): Hello {
     address: reader.text(),
     format: reader.u32(),
     expected: reader.u32(),
+    fingerprint: { index: reader.u64(), hash: reader.text() },
   }
 }
 

@@ -173,5 +173,8 @@ export function refuseWrite(loop: Loop): { code: ErrorCode; message: string } | 
   if (loop.refusing === 'cluster-forming') {
     return { code: 'cluster-forming', message: 'not all replicas have stored the cluster id yet' }
   }
+  if (loop.refusing === 'data-diverged') {
+    return { code: 'data-diverged', message: 'replicas differ at one index: see their status' }
+  }
   return undefined
 }

@@ -29,6 +29,7 @@ import { encodePayload } from '../kv/codec.ts'
 import { KvState } from '../kv/state.ts'
 import type { CommandResult, KvMeta } from '../kv/types.ts'
 import { DiskWriter } from './disk-writer.ts'
+import { FINGERPRINT_EVERY_ENTRIES, type Fingerprint } from './fingerprints.ts'
 import { LogMeter } from './log-meter.ts'
 import type { IncomingSnapshot, Storage, StoredState, Transport } from './ports.ts'
 import { type Origin, Proposals } from './proposals.ts'
@@ -46,6 +47,8 @@ export type LoopOptions = {
   readonly stored: StoredState
   /** Persists the cluster id before the first log content. */
   readonly beforeContent: () => Promise<void>
+  /** This replica's content hash at an index where all replicas note theirs. */
+  readonly onFingerprint: (fingerprint: Fingerprint) => void
   /** Consensus says something a person or an API server wants to know. */
   readonly onEvent: (event: CoreEvent) => void
   /** The loop has stopped for good; nothing leaves any more. */
@@ -64,6 +67,7 @@ export class Loop {
   #inputs: Input[] = []
   #stepping = false
   #halted = false
+  #diverged = false
   #held: Outgoing[] = []
   #persisted = 0
   /** A snapshot is being switched in: the state machine is reloaded from it. */
@@ -156,8 +160,13 @@ export class Loop {
   }
 
   /** Why client writes are refused although this replica leads; undefined: they are not. */
-  get refusing(): CoreStatus['refusing'] {
-    return this.#core.refusing
+  get refusing(): CoreStatus['refusing'] | 'data-diverged' {
+    return this.#diverged ? 'data-diverged' : this.#core.refusing
+  }
+
+  /** The replicas' states differ and no majority knows the right one: no more client writes. */
+  stopWrites(): void {
+    this.#diverged = true
   }
 
   /** Highest revision applied here. */
@@ -314,6 +323,9 @@ export class Loop {
     this.counters.entries += 1
     this.counters.commands += entry.count
     this.#countRepeated(results)
+    if (entry.index % FINGERPRINT_EVERY_ENTRIES === 0) {
+      this.#options.onFingerprint({ index: entry.index, hash: this.#kv.meta().hash })
+    }
     this.#proposals.applied(entry.index, entry.term, results)
   }
 

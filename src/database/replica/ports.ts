@@ -107,6 +107,8 @@ export type Hello = {
   readonly format: number
   /** How many replicas this one was told the cluster starts with; 0: does not know. */
   readonly expected: number
+  /** The newest content hash at a shared index (fingerprints.ts); index 0: none. */
+  readonly fingerprint: { readonly index: number; readonly hash: string }
 }
 
 export type PeerStatus = {

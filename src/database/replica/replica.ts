@@ -13,8 +13,9 @@ import type { Clock, Timer } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
 import { ENTRY_VERSION } from '../consensus/entry.ts'
 import { genesisEntry } from '../consensus/membership.ts'
-import { type CoreEvent, type Membership, memberId } from '../consensus/types.ts'
+import { type CoreEvent, type MemberId, type Membership, memberId } from '../consensus/types.ts'
 import { type BootstrapDecision, decideBootstrap } from './bootstrap.ts'
+import { type Fingerprint, Fingerprints, NO_FINGERPRINT } from './fingerprints.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Lanes } from './lanes.ts'
 import { Loop } from './loop.ts'
@@ -69,6 +70,7 @@ export type ReplicaEvent =
 
 export class Replica {
   readonly #options: ReplicaOptions
+  readonly #self: MemberId
   readonly lanes: Lanes
   readonly views: Views
   #stored: StoredState
@@ -83,12 +85,17 @@ export class Replica {
   #stopped = false
   #drained: (() => void) | undefined
   #problem: string | undefined
+  #fingerprint = NO_FINGERPRINT
+  readonly #fingerprints: Fingerprints
 
   constructor(options: ReplicaOptions) {
     this.#options = options
     this.#clusterId = options.storage.identity.clusterId
     this.#persistedId = this.#clusterId !== ''
     this.#stored = options.stored
+    const { ordinal, incarnation } = options.storage.identity
+    this.#self = memberId(ordinal, incarnation)
+    this.#fingerprints = new Fingerprints(this.#self)
     this.views = new Views({
       name: options.name,
       identity: () => ({ ...options.storage.identity, clusterId: this.#clusterId }),
@@ -285,12 +292,13 @@ export class Replica {
       clock,
       stored: this.#stored,
       core: {
-        self: memberId(storage.identity.ordinal, storage.identity.incarnation),
+        self: this.#self,
         start: this.#options.newId(),
         ...timing,
         random,
       },
       beforeContent: () => this.#persistId(),
+      onFingerprint: (fingerprint) => this.#noteFingerprint(fingerprint),
       onEvent: (event) => this.#event(event),
       onFatal: (error) => this.#options.onFatal(error),
     })
@@ -324,9 +332,8 @@ export class Replica {
   }
 
   #membershipChanged(membership: Membership): void {
-    const { storage } = this.#options
-    const self = memberId(storage.identity.ordinal, storage.identity.incarnation)
-    if (membership.removed.includes(self)) this.#removed('the cluster removed this incarnation')
+    if (membership.removed.includes(this.#self))
+      this.#removed('the cluster removed this incarnation')
   }
 
   // Peers.
@@ -342,6 +349,7 @@ export class Replica {
       address,
       format: ENTRY_VERSION,
       expected,
+      fingerprint: this.#fingerprint,
     }
   }
 
@@ -356,7 +364,27 @@ export class Replica {
     const membership = this.#loop.status().membership
     if (membership?.removed.includes(member)) return 'removed-replica'
     this.#loop.step({ type: 'heard', member })
+    this.#compare(member, hello.fingerprint)
     return undefined
+  }
+
+  /** Tells the peers, so that they can compare. */
+  #noteFingerprint(fingerprint: Fingerprint): void {
+    this.#fingerprint = fingerprint
+    this.#compare(this.#self, fingerprint)
+    this.#options.transport.announce(this.#hello())
+  }
+
+  #compare(member: MemberId, fingerprint: Fingerprint): void {
+    const voters = this.#loop?.status().membership?.voters ?? []
+    const verdict = this.#fingerprints.note(member, fingerprint, voters)
+    if (verdict.type === 'equal') return
+    if (verdict.type === 'split') {
+      this.#problem = verdict.why
+      this.#loop?.stopWrites()
+      return
+    }
+    this.#options.onFatal(new ClusterError('data-damaged', verdict.why))
   }
 
   #refused(

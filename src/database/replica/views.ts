@@ -64,7 +64,7 @@ export class Views {
     const loop = this.#options.loop()
     if (loop === undefined) return 'cluster-forming'
     const status = loop.status()
-    if (status.refusing !== undefined) return status.refusing
+    if (loop.refusing !== undefined) return loop.refusing
     if (status.leader !== undefined) return undefined
     const voters = status.membership?.voters.length ?? 0
     if (voters > 0 && this.missing().length > (voters - 1) / 2) return 'quorum-lost'
@@ -80,7 +80,7 @@ export class Views {
       role: status?.role ?? 'learner',
       term: status?.term ?? 0,
       leader: this.leader(),
-      writable: status?.role === 'leader' && status.refusing === undefined,
+      writable: status?.role === 'leader' && loop?.refusing === undefined,
       revision: loop?.meta().revision ?? 0,
       history: status?.membership?.history ?? '',
       clusterId: identity.clusterId,

@@ -45,6 +45,14 @@ function absent(error: NodeJS.ErrnoException): undefined {
   throw error
 }
 
+/** Is there so little room that LevelDB may fail to open, even without the ballast? */
+export async function isAlmostFull(
+  folder: string,
+  ballast_bytes = BALLAST_BYTES,
+): Promise<boolean> {
+  return (await freeBytes(folder)) < 2 * ballast_bytes
+}
+
 /** Gives up the ballast when less than its size is free. True: it was given up now. */
 export async function releaseBallastWhenFull(
   folder: string,

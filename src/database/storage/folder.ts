@@ -12,9 +12,10 @@ import { access, constants, mkdir, open, readFile, rename, rm, stat } from 'node
 import { join } from 'node:path'
 import { ClusterError } from '../../shared/errors.ts'
 import type { Identity } from '../replica/ports.ts'
-import { FolderSpace, releaseBallastWhenFull } from './disk-space.ts'
+import { FolderSpace, isAlmostFull, releaseBallastWhenFull } from './disk-space.ts'
 import { STORAGE_FORMAT } from './layout.ts'
 import { checkLevelFiles, type Damage } from './level-files/check.ts'
+import { removeOrphans } from './level-files/orphans.ts'
 import type { Surroundings } from './storage.ts'
 
 /** Where LevelDB's files lie. */
@@ -47,7 +48,8 @@ export type PreparedFolder = {
 /**
  * All that comes before LevelDB opens, once its lock is free (openWhenFree): the folder is
  * writable, the format known, condemned or damaged data set aside. Rejects with `invalid-config`
- * (folder), `format-too-new` (untouched), `storage-failed` (lock taken meanwhile).
+ * (folder), `format-too-new` (untouched), `storage-failed` (lock taken meanwhile). On a disk that
+ * is almost full it also makes what room there is to make: the ballast, and files nothing names.
  */
 export async function prepareFolder(options: PrepareOptions): Promise<PreparedFolder> {
   const { folder } = options
@@ -56,12 +58,12 @@ export async function prepareFolder(options: PrepareOptions): Promise<PreparedFo
   const ballastReleased = await releaseBallastWhenFull(folder, options.ballast_bytes)
   await markFormat(folder)
   const reason = await whySetAside(folder)
-  if (reason !== undefined) {
-    if (await options.lockHeld()) {
-      throw new ClusterError('storage-failed', `${folder} is in use by another process`)
-    }
-    await setAside(folder, reason)
+  const full = await isAlmostFull(folder, options.ballast_bytes)
+  if ((reason !== undefined || full) && (await options.lockHeld())) {
+    throw new ClusterError('storage-failed', `${folder} is in use by another process`)
   }
+  if (reason !== undefined) await setAside(folder, reason)
+  else if (full) await removeOrphans(databaseFolder(folder))
   return {
     setAside: reason,
     setAsideFolder: reason === undefined ? undefined : join(folder, 'set-aside'),

@@ -3,7 +3,11 @@
  *
  * Measured (2 cores, 300-byte values, synced batches of 32): a 32 MiB write buffer costs a fifth
  * less CPU a key than the default 4 MiB, 64 MiB no less than 32; compression buys nothing there.
- * Larger table files keep the number of files, and so of open ones, small at a million keys.
+ *
+ * A compaction needs room for its output while its input is still there: about four write buffers
+ * for the tables just written (that many make LevelDB compact them), and a dozen table files of
+ * 2 MiB further down. A disk with less room than that fails a write, which ends the process; so the
+ * watermark below which puts are refused must lie above four write buffers.
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
@@ -19,7 +23,6 @@ export const levelOptions = {
   compression: false,
   writeBufferSize: 32 * MIB,
   cacheSize: 32 * MIB,
-  maxFileSize: 8 * MIB,
 } as const
 
 /**

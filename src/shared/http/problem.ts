@@ -27,8 +27,7 @@ type Problem = {
 /** The problem document of an error. */
 export function problemOf(error: ClusterError): Problem {
   const row = ERROR_TABLE[error.code]
-  return {
-    ...error.details,
+  const own = {
     type: `urn:ordinal:problem:${error.code}`,
     title: row.title,
     status: row.status,
@@ -37,6 +36,8 @@ export function problemOf(error: ClusterError): Problem {
     retry: row.retry,
     ...(error.outcome === undefined ? {} : { outcome: error.outcome }),
   }
+  // First for the order in which people read them, last because details overwrite nothing.
+  return { ...own, ...error.details, ...own }
 }
 
 /** Header fields of a refusal, as a flat list of names and values: Retry-After for each 503. */

@@ -3,8 +3,8 @@
  * own disk. Answers are the same.
  *
  *   GET, HEAD /v1/kv/{key}   GET, HEAD /v1/key?name=   a value with its ETag
- *   GET /v1/kv?prefix=&after=&limit=                   keys in byte order, in pages
- *   GET /v1/cluster   GET /v1/whoami
+ *   GET, HEAD /v1/kv?prefix=&after=&limit=             keys in byte order, in pages
+ *   GET, HEAD /v1/cluster, /v1/whoami
  *
  * A value goes out as whoever stored it typed it, so a browser is told not to guess and not to run
  * anything (nosniff, a sandboxing policy). Ranges are ignored, as RFC 9110 §14.2 allows.
@@ -153,9 +153,9 @@ function pushRecord(headers: string[], record: StoredValue): void {
 
 function registerList(app: FastifyInstance, context: Context): void {
   const { face, reader } = context
-  const route = face.route('GET', '/v1/kv')
   const queryOf = new QueryReader(ListQuery)
-  app.get('/v1/kv', async (request, reply) => {
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const route = face.route(request.method, '/v1/kv')
     try {
       const query = queryOf.read(request.raw.url as string)
       const terms = readTermsOf(query, request.headers['ordinal-timeout'])
@@ -178,7 +178,8 @@ function registerList(app: FastifyInstance, context: Context): void {
       face.problem(reply, route, refusal)
     }
     return reply
-  })
+  }
+  app.route({ method: ['GET', 'HEAD'], url: '/v1/kv', handler })
 }
 
 function boundOf(name: string, value: string | undefined): string | undefined {
@@ -208,22 +209,32 @@ function listDocument(outcome: ListOutcome): ListDocument {
 
 function registerPictures(app: FastifyInstance, context: Context): void {
   const { face, reader } = context
-  const cluster = face.route('GET', '/v1/cluster')
-  app.get('/v1/cluster', async (_request, reply) => {
-    try {
-      const { document, source } = await reader.cluster()
-      const headers = ['Cache-Control', 'no-store']
-      face.json(reply, cluster, { status: 200, headers, document }, source)
-    } catch (error) {
-      const refusal = toClusterError(error)
-      if (refusal.code === 'internal') throw error
-      face.problem(reply, cluster, refusal)
-    }
-    return reply
+  const method = ['GET', 'HEAD']
+  const url = '/v1/cluster'
+  app.route({
+    method,
+    url,
+    handler: async (request, reply) => {
+      const route = face.route(request.method, url)
+      try {
+        const { document, source } = await reader.cluster()
+        const headers = ['Cache-Control', 'no-store']
+        face.json(reply, route, { status: 200, headers, document }, source)
+      } catch (error) {
+        const refusal = toClusterError(error)
+        if (refusal.code === 'internal') throw error
+        face.problem(reply, route, refusal)
+      }
+      return reply
+    },
   })
-  const whoami = face.route('GET', '/v1/whoami')
-  app.get('/v1/whoami', (_request, reply) => {
-    const headers = ['Cache-Control', 'no-store']
-    face.json(reply, whoami, { status: 200, headers, document: reader.whoami() })
+  app.route({
+    method,
+    url: '/v1/whoami',
+    handler: (request, reply) => {
+      const headers = ['Cache-Control', 'no-store']
+      const route = face.route(request.method, '/v1/whoami')
+      face.json(reply, route, { status: 200, headers, document: reader.whoami() })
+    },
   })
 }

@@ -248,6 +248,8 @@ export class FakeCluster {
   revision = 0
   /** Commands executed, retries that met their result not counted. */
   executed = 0
+  /** How often each key was changed. */
+  readonly effects = new Map<string, number>()
   repeated = 0
   dials = 0
   readonly #clock: Clock
@@ -356,6 +358,7 @@ export class FakeCluster {
       this.records.delete(key)
       return { status: 'deleted', revision }
     }
+    this.effects.set(key, (this.effects.get(key) ?? 0) + 1)
     const { value, contentType, ttl_ms } = command
     this.records.set(key, {
       createRevision: old?.createRevision ?? revision,

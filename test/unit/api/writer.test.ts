@@ -282,13 +282,64 @@ t.test(
   },
 )
 
-t.test('close: what waits is refused, what was sent is unknown', async (t) => {
+t.test('session: a write in doubt does not follow into another history', async (t) => {
+  const started = await start(t)
+  const { cluster } = started
+  cluster.replica(0).muteWrites = true
+  const answer = put(started, 'a')
+  await until('executed', () => cluster.executed === 1)
+  cluster.replica(0).die()
+  cluster.history = 'h2'
+  cluster.lead(1)
+  t.match((await answer).json(), { code: 'outcome-unknown', outcome: 'unknown' })
+  t.equal(cluster.executed, 1)
+})
+
+t.test('failover: an abandoned frame that may have been executed leaves its doubt', async (t) => {
+  for (const outcome of ['unknown', 'not-applied'] as const) {
+    const started = await start(t)
+    const { cluster } = started
+    const [old, next] = [cluster.replica(0), cluster.replica(1)]
+    old.silent = true
+    next.holdWrites = true
+    const answer = put(started, 'a', {}, '?timeout=1s')
+    await until('the old leader holds it', () => old.held.length === 1)
+    cluster.lead(1)
+    await until('so does the new one', () => next.held.length === 1)
+    old.refuseWrites = { code: 'not-leader', outcome }
+    old.silent = false
+    old.release()
+    await started.clock.advance(10)
+    next.refuseWrites = { code: 'disk-full', outcome: 'not-applied' }
+    next.release()
+    await started.clock.advance(1000)
+    const code = outcome === 'unknown' ? 'outcome-unknown' : 'disk-full'
+    t.match((await answer).json(), { code, outcome })
+    t.equal(cluster.executed, outcome === 'unknown' ? 1 : 0)
+  }
+})
+
+t.test('close: answers under way are waited for, then what was sent is unknown', async (t) => {
   const started = await start(t)
   const leader = started.cluster.replica(0)
   leader.holdWrites = true
-  await started.api.app.ready()
   const sent = put(started, 'a')
   await until('sent', () => sizes(started, 0).length === 1)
-  await started.api.close()
-  t.match((await sent).json(), { code: 'outcome-unknown', outcome: 'unknown' })
+  const closed = started.api.close()
+  await started.clock.advance(2000)
+  leader.release()
+  await started.clock.advance(100)
+  t.equal((await sent).statusCode, 201, 'what can be answered is')
+  await closed
+
+  const other = await start(t)
+  other.cluster.replica(0).holdWrites = true
+  const doubtful = put(other, 'a', {}, '?timeout=60s')
+  await until('sent', () => sizes(other, 0).length === 1)
+  other.cluster.lead(-1)
+  await other.clock.advance(1)
+  const gone = other.api.close()
+  await other.clock.advance(11_000)
+  await gone
+  t.match((await doubtful).json(), { code: 'outcome-unknown', outcome: 'unknown' })
 })

@@ -111,8 +111,12 @@ export class Disk {
     return result
   }
 
-  /** What a replica finds here when it starts. */
+  /**
+   * What a replica finds here when it starts: in its memory no more than it must have, the entries
+   * above the applied one and the last, so that older ones have to be loaded.
+   */
   restore(): Restored {
+    const first = Math.min(this.applied + 1, this.lastIndex)
     const termRuns: TermRun[] = []
     const memberships: { index: number; membership: Membership }[] = []
     for (const entry of this.entries) {
@@ -129,7 +133,7 @@ export class Disk {
       lastIndex: this.lastIndex,
       termRuns,
       memberships,
-      tail: [...this.entries],
+      tail: this.entries.slice(Math.max(0, first - this.base.index - 1)),
       applied: this.applied,
     }
   }

@@ -4,7 +4,7 @@ import type { Entry } from '../../../src/database/consensus/entry.ts'
 import type { Effects } from '../../../src/database/consensus/types.ts'
 import { ordinalOf } from '../../../src/database/consensus/types.ts'
 import type { Disk } from './disk.ts'
-import { Harness, type Replica } from './harness.ts'
+import { type Flight, Harness, type Replica } from './harness.ts'
 
 export type ScheduleResult = {
   readonly failure: string | undefined
@@ -20,6 +20,8 @@ class Checks {
   readonly leaders = new Map<number, string>()
   /** Chain by index: what was handed out as committed, anywhere. */
   readonly committed: (number | undefined)[] = []
+  /** In which term, or before which, that became known. */
+  readonly #terms: number[] = []
   readonly chains = new Map<string, number>()
   readonly pendingReads = new Map<number, number>()
   highest = 0
@@ -53,6 +55,7 @@ class Checks {
       throw new Error(`${replica.member} commits another entry ${entry.index}`)
     }
     this.committed[entry.index] = entry.chain
+    this.#terms[entry.index] ??= replica.core?.term ?? 0
     this.highest = Math.max(this.highest, entry.index)
   }
 
@@ -61,13 +64,11 @@ class Checks {
     if (other !== undefined) throw new Error(`${other} and ${replica.member} lead term ${term}`)
     this.leaders.set(term, replica.member)
     const { memory } = replica
-    if (memory.lastIndex < this.highest) {
-      throw new Error(`leader ${replica.member} lacks the committed entry ${this.highest}`)
-    }
     for (let index = memory.base.index + 1; index <= this.highest; index += 1) {
-      const chain = memory.entryAt(index)?.chain
-      if (this.committed[index] !== undefined && this.committed[index] !== chain) {
-        throw new Error(`leader ${replica.member} has another entry ${index} than the committed`)
+      // A candidate may learn late that it won an old term: later terms owe it nothing.
+      if (this.committed[index] === undefined || (this.#terms[index] as number) >= term) continue
+      if (this.committed[index] !== memory.entryAt(index)?.chain) {
+        throw new Error(`leader ${replica.member} does not hold the committed entry ${index}`)
       }
     }
   }
@@ -102,27 +103,108 @@ export function runSchedule(seed: number): ScheduleResult {
   }
 }
 
+/**
+ * How often what happens: drawn anew for each schedule, so that some are stormy in one way and calm
+ * in others, which finds more than the same mixture each time (Groce 2012, "Swarm Testing").
+ */
+type Weather = {
+  readonly weights: Readonly<Record<Happening, number>>
+  readonly loss: number
+  readonly duplication: number
+  readonly disorder: number
+  /** Nobody's clock is to be trusted for safety: each runs at its own speed. */
+  readonly speeds: readonly number[]
+  readonly losesDisk: boolean
+}
+
+const HAPPENINGS = [
+  'network',
+  'time',
+  'disk',
+  'propose',
+  'read',
+  'serve',
+  'stream',
+  'crash',
+  'start',
+  'partition',
+  'heal',
+  'compact',
+  'drain',
+  'unreachable',
+  'loseDisk',
+  'campaign',
+  'remember',
+  'drive',
+  'overthrow',
+] as const
+type Happening = (typeof HAPPENINGS)[number]
+
+const USUAL: Readonly<Record<Happening, number>> = {
+  network: 50,
+  time: 14,
+  disk: 16,
+  propose: 7,
+  read: 4,
+  serve: 3,
+  stream: 0.7,
+  crash: 0.5,
+  start: 2,
+  partition: 0.7,
+  heal: 0.5,
+  compact: 0.4,
+  drain: 0.1,
+  unreachable: 0.2,
+  loseDisk: 0.1,
+  campaign: 0.5,
+  remember: 0.3,
+  drive: 0.25,
+  overthrow: 0.25,
+}
+
+function drawWeather(random: () => number): Weather {
+  const weights = { ...USUAL }
+  // Between a quarter and four times the usual; what is rare may also be left out, or rule.
+  for (const what of HAPPENINGS) weights[what] *= 4 ** (random() * 2 - 1)
+  for (const what of ['crash', 'partition', 'campaign', 'drain', 'compact'] as const) {
+    const dice = random()
+    if (dice < 0.2) weights[what] = 0
+    else if (dice > 0.8) weights[what] *= 5
+  }
+  const rare = (most: number): number => (random() < 0.4 ? 0 : random() * most)
+  return {
+    weights,
+    loss: rare(0.2),
+    duplication: rare(0.1),
+    disorder: rare(0.5),
+    speeds: Array.from({ length: 8 }, () => (random() < 0.5 ? 1 : 4 ** (random() * 2 - 1))),
+    losesDisk: random() < 0.5,
+  }
+}
+
 class Schedule {
   readonly #harness: Harness
   readonly #checks: Checks
   readonly #size: number
+  readonly #weather: Weather
+  readonly #total: number
   #proposals = 0
-  /** Disks are lost one at a time, and only while the others could do without. */
-  #lossAllowed: boolean
-  #loss: boolean
+  #diskLost = false
+  /** Messages that come again much later. */
+  readonly #remembered: Flight[] = []
 
   constructor(harness: Harness, checks: Checks) {
     this.#harness = harness
     this.#checks = checks
-    this.#size = [1, 2, 3, 3, 3, 5][Math.floor(harness.random() * 6)] as number
-    this.#loss = harness.random() < 0.5
-    this.#lossAllowed = true
+    this.#size = [1, 2, 3, 3, 3, 3, 4, 5][Math.floor(harness.random() * 8)] as number
+    this.#weather = drawWeather(harness.random)
+    this.#total = HAPPENINGS.reduce((sum, what) => sum + this.#weather.weights[what], 0)
   }
 
   play(): void {
     const harness = this.#harness
     harness.found(this.#size)
-    if (harness.random() < 0.7) harness.run(2500)
+    if (harness.random() < 0.8) harness.run(2500)
     for (let step = 0; step < STEPS; step += 1) this.#step()
     this.#calm()
   }
@@ -132,50 +214,124 @@ class Schedule {
   }
 
   #step(): void {
+    let dice = this.#harness.random() * this.#total
+    for (const what of HAPPENINGS) {
+      dice -= this.#weather.weights[what]
+      if (dice < 0) {
+        this.#happen(what)
+        return
+      }
+    }
+  }
+
+  #happen(what: Happening): void {
     const harness = this.#harness
-    const dice = harness.random() * 100
-    if (dice < 45) this.#network()
-    else if (dice < 62) this.#time()
-    else if (dice < 76) this.#disk()
-    else if (dice < 86) this.#propose()
-    else if (dice < 91) this.#read()
-    else if (dice < 95) harness.serve()
-    else if (dice < 96) harness.stream(harness.random() < 0.8)
-    else this.#trouble()
+    const replica = this.#pick(harness.alive)
+    if (what === 'serve') harness.serve()
+    else if (what === 'stream') harness.stream(harness.random() < 0.8)
+    else if (what === 'network') this.#network()
+    else if (what === 'time') this.#time()
+    else if (what === 'propose') this.#propose()
+    else if (what === 'partition') this.#partition()
+    else if (what === 'heal') harness.heal()
+    else if (what === 'loseDisk') this.#loseDisk()
+    else if (what === 'start') this.#start()
+    else if (what === 'remember') this.#remember()
+    else if (what === 'drive') this.#drive(this.#some(), 200 + harness.random() * 2500)
+    else if (what === 'overthrow') this.#overthrow()
+    else if (replica !== undefined) this.#happenTo(replica, what)
+  }
+
+  #happenTo(replica: Replica, what: Happening): void {
+    const harness = this.#harness
+    if (what === 'disk') harness.persist(replica, 1 + Math.floor(harness.random() * 3))
+    else if (what === 'read') this.#read(replica)
+    else if (what === 'crash') harness.crash(replica, Math.floor(harness.random() * 3))
+    else if (what === 'compact') this.#compact(replica)
+    else if (what === 'drain') harness.step(replica, { type: 'drain' })
+    else if (what === 'campaign') harness.tick(replica, 1000 + harness.random() * 1500)
+    else if (what === 'unreachable') {
+      const to = this.#pick(harness.replicas)?.member ?? ''
+      harness.step(replica, { type: 'unreachable', to })
+    }
   }
 
   #network(): void {
     const harness = this.#harness
     const { flights } = harness
-    // Mostly in order, sometimes not.
-    const at = harness.random() < 0.8 ? 0 : Math.floor(harness.random() * flights.length)
+    const { loss, duplication, disorder } = this.#weather
+    const at = harness.random() < disorder ? Math.floor(harness.random() * flights.length) : 0
     const flight = flights[at]
     if (flight === undefined) return
-    const dice = harness.random()
-    if (dice < 0.04) flights.splice(at, 1)
-    else if (dice < 0.08) flights.push({ ...flight })
+    if (harness.random() < loss) flights.splice(at, 1)
+    else if (harness.random() < duplication) flights.push({ ...flight })
     else harness.deliver(flight)
     if (flights.length > 400) flights.splice(0, 200)
   }
 
+  #remember(): void {
+    const { flights } = this.#harness
+    const old = this.#pick(this.#remembered)
+    if (old !== undefined && this.#harness.random() < 0.5) flights.unshift({ ...old })
+    const flight = this.#pick(flights)
+    if (flight !== undefined) this.#remembered.push(flight)
+    if (this.#remembered.length > 20) this.#remembered.shift()
+  }
+
   #time(): void {
     const harness = this.#harness
-    const jump = harness.random() < 0.02 ? harness.random() * 2500 : harness.random() * 60
-    if (harness.random() < 0.3) {
-      const replica = this.#pick(harness.alive)
-      if (replica === undefined) return
-      replica.now_ms += jump
-      harness.step(replica, { type: 'tick' })
-      return
+    const jump_ms = harness.random() < 0.02 ? harness.random() * 2500 : harness.random() * 60
+    for (const [at, replica] of harness.replicas.entries()) {
+      replica.now_ms += jump_ms * (this.#weather.speeds[at % 8] as number)
     }
-    for (const replica of harness.replicas) replica.now_ms += jump
     for (const replica of harness.alive) harness.step(replica, { type: 'tick' })
   }
 
-  #disk(): void {
-    const replica = this.#pick(this.#harness.alive)
-    if (replica === undefined) return
-    this.#harness.persist(replica, 1 + Math.floor(this.#harness.random() * 3))
+  #some(): Replica[] {
+    return this.#harness.alive.filter(() => this.#harness.random() < 0.6)
+  }
+
+  /** Some go on as usual, while the clocks, disks and inboxes of the others stand still. */
+  #drive(some: readonly Replica[], ms: number): void {
+    const harness = this.#harness
+    const members = new Set(some.map((replica) => replica.member))
+    const stop = 0.002 + harness.random() * 0.05
+    for (let passed = 0; passed < ms; passed += 25) {
+      for (const replica of some) {
+        replica.now_ms += 25
+        harness.step(replica, { type: 'tick' })
+      }
+      for (let turn = 0; turn < 4; turn += 1) {
+        for (const flight of harness.flights.filter((it) => members.has(it.message.to))) {
+          if (harness.random() < stop) return
+          harness.deliver(flight)
+        }
+        for (const replica of some) if (harness.random() < 0.8) harness.persist(replica)
+      }
+      if (harness.random() < 0.1) this.#propose()
+    }
+  }
+
+  /** The others elect somebody else, while a leader notices nothing; then it is asked. */
+  #overthrow(): void {
+    const harness = this.#harness
+    const old = this.#pick(harness.alive.filter((it) => it.core?.status().role === 'leader'))
+    if (old === undefined) return
+    const others = harness.alive.filter((it) => it !== old)
+    harness.partition([[old], others])
+    this.#propose()
+    this.#drive(others, 3000)
+    if (old.core !== undefined) this.#read(old)
+    if (harness.random() < 0.5) harness.heal()
+    if (harness.random() < 0.5) harness.propose(old, `o${this.#proposals}`)
+  }
+
+  #start(): void {
+    const harness = this.#harness
+    const down = this.#pick(harness.replicas.filter((it) => this.#canStart(it)))
+    if (down === undefined) return
+    harness.start(down)
+    harness.hello(down)
   }
 
   #propose(): void {
@@ -187,39 +343,10 @@ class Schedule {
     harness.propose(leader, `p${this.#proposals}`)
   }
 
-  #read(): void {
-    const harness = this.#harness
-    const replica = this.#pick(harness.alive)
-    if (replica === undefined) return
+  #read(replica: Replica): void {
     // The answer may come in the same step.
-    this.#checks.pendingReads.set(harness.nextRead, this.#checks.highest)
-    harness.read(replica)
-  }
-
-  #trouble(): void {
-    const harness = this.#harness
-    const dice = harness.random() * 100
-    const replica = this.#pick(harness.alive)
-    if (dice < 25) {
-      if (replica === undefined) return
-      harness.crash(replica, Math.floor(harness.random() * 3))
-    } else if (dice < 60) {
-      const down = this.#pick(harness.replicas.filter((it) => this.#canStart(it)))
-      if (down === undefined) return
-      harness.start(down)
-      harness.hello(down)
-    } else if (dice < 70) this.#partition()
-    else if (dice < 82) harness.heal()
-    else if (dice < 88) {
-      if (replica === undefined) return
-      this.#compact(replica)
-    } else if (dice < 92) {
-      if (replica !== undefined) harness.step(replica, { type: 'drain' })
-    } else if (dice < 96) {
-      const other = this.#pick(harness.replicas)
-      if (replica === undefined || other === undefined) return
-      harness.step(replica, { type: 'unreachable', to: other.member })
-    } else this.#loseDisk()
+    this.#checks.pendingReads.set(this.#harness.nextRead, this.#checks.highest)
+    this.#harness.read(replica)
   }
 
   #compact(replica: Replica): void {
@@ -250,7 +377,7 @@ class Schedule {
   /** A disk is lost only when a quorum of the others has all: else data loss would be no bug. */
   #loseDisk(): void {
     const harness = this.#harness
-    if (!this.#loss || !this.#lossAllowed || this.#size < 3) return
+    if (!this.#weather.losesDisk || this.#diskLost || this.#size < 3) return
     const leader = harness.leader
     const membership = leader?.core?.status().membership
     if (leader === undefined || membership?.opened !== true) return
@@ -258,7 +385,7 @@ class Schedule {
     const victims = harness.alive.filter((it) => it !== leader && voters.includes(it.member))
     const victim = this.#pick(victims)
     if (victim === undefined) return
-    this.#lossAllowed = false
+    this.#diskLost = true
     const fresh = harness.replace(victim)
     harness.hello(fresh)
   }

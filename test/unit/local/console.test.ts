@@ -39,6 +39,7 @@ t.test('each event is one line', async (t) => {
   const events: [LocalEvent, string | undefined][] = [
     [{ type: 'started', name: 'db-0', pid: 17 }, '  db-0   starting (pid 17)'],
     [{ type: 'ready', name: 'db-0', after_ms: 1240 }, '  db-0   ready after 1.2 s'],
+    [{ type: 'ready', name: 'db-0', after_ms: undefined }, '  db-0   ready again'],
     [{ type: 'unready', name: 'db-0' }, '  db-0   not ready'],
     [
       { type: 'exited', name: 'db-0', how: 'exited with code 1', again_ms: 500, said: 'full' },

@@ -107,6 +107,7 @@ const hello: fc.Arbitrary<Hello> = fc.record({
   address: name,
   format: fc.nat(),
   expected: fc.nat(),
+  fingerprint: fc.record({ index: fc.nat(), hash: fc.string() }),
 })
 const members = fc.array(member, { maxLength: 9 })
 const membership: fc.Arbitrary<Membership> = fc.record({

@@ -102,6 +102,7 @@ export async function startReplica(test: Teardown, options: ReplicaOptions): Pro
     address: options.address ?? `127.0.0.1:${port}`,
     format: 1,
     expected: 3,
+    fingerprint: { index: 0, hash: '' },
   }
   const replica: TestReplica = {
     transport,

@@ -11,6 +11,7 @@ function hello(ordinal: number, clusterId = ''): Hello {
     address: `127.0.0.1:${7000 + ordinal}`,
     format: 1,
     expected: 3,
+    fingerprint: { index: 0, hash: '' },
   }
 }
 

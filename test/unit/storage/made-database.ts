@@ -39,9 +39,9 @@ export async function writeBatch(
   if (size > 0) batch.put(Buffer.from(`large/${number}`), Buffer.alloc(size, `${number} `))
   for (let at = 0; at < 8; at += 1) {
     // Keys are written again and again, and some deleted, so that compaction has work.
-    const key = Buffer.from(`key/${(number * 8 + at) % 2500}`)
+    const key = Buffer.from(`key/${(number * 8 + at) % 4500}`)
     if (at === 7) batch.del(key)
-    else batch.put(key, Buffer.from(`value ${number} of ${key} `.repeat(6)))
+    else batch.put(key, Buffer.from(`value ${number} of ${key} `.repeat(20)))
   }
   await batch.write({ sync: true } as object)
 }
@@ -53,12 +53,20 @@ export async function writeBatch(
 export async function killedDatabase(t: Test, settings: LevelSettings = {}): Promise<string> {
   const source = await temporaryFolder(t)
   const db = await openLevel(source, settings)
-  for (let number = 0; number < 900; number += 1) {
-    await writeBatch(db, number, number % 100 === 50 ? 70_000 : 0)
+  for (let number = 0; number < 640; number += 1) {
+    await writeBatch(db, number, number % 50 === 20 ? 70_000 : 0)
   }
-  await db.compactRange(Buffer.from('key/'), Buffer.from('key/5'))
-  for (let number = 900; number < 1000; number += 1) {
-    await writeBatch(db, number, number === 950 ? 100_000 : 0)
+  const copy = await copyStill(t, source)
+  await db.close()
+  return copy
+}
+
+/** A database that is one log and nothing else yet, killed. */
+export async function killedLog(t: Test): Promise<string> {
+  const source = await temporaryFolder(t)
+  const db = await openLevel(source, { writeBufferSize: 8 << 20 })
+  for (let number = 0; number < 40; number += 1) {
+    await writeBatch(db, number, number === 20 ? 70_000 : 0)
   }
   const copy = await copyStill(t, source)
   await db.close()
@@ -70,8 +78,12 @@ export async function copyStill(t: Test, source: string): Promise<string> {
   while (true) {
     const before = await listing(source)
     const target = await temporaryFolder(t)
-    await cp(source, target, { recursive: true })
-    await rm(join(target, 'LOCK'), { force: true })
+    try {
+      await cp(source, target, { recursive: true, filter: (path) => !path.endsWith('/LOCK') })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue
+      throw error
+    }
     if ((await listing(source)) === before) return target
   }
 }
@@ -92,7 +104,7 @@ export async function contentsOfLevel(folder: string): Promise<Map<string, strin
     const contents = new Map<string, string>()
     for (const [key, value] of rows) contents.set(String(key), value.toString('latin1'))
     // Gets go through the filters, which iterators do not read.
-    for (let number = 0; number < 2600; number += 1) {
+    for (let number = 0; number < 4600; number += 1) {
       const key = `key/${number}`
       const value = db.getSync(Buffer.from(key))
       if (value?.toString('latin1') !== contents.get(key)) contents.set(`get ${key}`, 'differs')

@@ -16,7 +16,10 @@ export class DamageFound extends Error {
 
 /** A CRC as LevelDB stores it, so that a CRC over data with CRCs in it stays strong. */
 export function maskedCrc(bytes: Buffer): number {
-  const crc = crc32c(bytes)
+  return mask(crc32c(bytes))
+}
+
+export function mask(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
 }
 
@@ -64,6 +67,7 @@ export class LevelReader {
     for (let shift = 0; shift < 63; shift += 7) {
       const byte = this.u8()
       value += (byte & 0x7f) * 2 ** shift
+      if (byte === 0 && shift > 0) throw new DamageFound('a number is longer than it need be')
       if (byte < 0x80) return value
     }
     throw new DamageFound('a number has too many bytes')

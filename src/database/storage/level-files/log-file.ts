@@ -6,11 +6,13 @@
  *
  * LevelDB's own reader skips what it cannot believe and goes on; this one stops and says so. The
  * writer only ever appends, so that the end of the file is the one place where a record may be
- * incomplete. A whole record whose *length* rotted looks like that too: it is known by its CRC.
+ * incomplete. A record whose *length* rotted looks like that too, and would take all records behind
+ * it along: it is known by its CRC, which is right for some shorter length.
  */
 
 import { type FileHandle, open } from 'node:fs/promises'
-import { DamageFound, maskedCrc } from './format.ts'
+import { crc32c } from '@node-rs/crc32'
+import { DamageFound, mask, maskedCrc } from './format.ts'
 
 const BLOCK_BYTES = 32 * 1024
 const HEADER_BYTES = 7
@@ -100,8 +102,8 @@ class FragmentJoiner {
 
   #torn(block: Buffer, at: number): LogRecord {
     const rest = block.subarray(at)
-    if (rest.length >= HEADER_BYTES && maskedCrc(rest.subarray(6)) === rest.readUInt32LE(0)) {
-      throw new DamageFound('the last record is whole, and its length is wrong')
+    if (rest.length >= HEADER_BYTES && holdsWholeRecord(rest)) {
+      throw new DamageFound(`the record ${rest.length} bytes before the end has a wrong length`)
     }
     const content = Buffer.from(rest.subarray(Math.min(HEADER_BYTES, rest.length)))
     this.#fragments = [...(this.#fragments ?? []), content]
@@ -141,4 +143,15 @@ class FragmentJoiner {
   *end(): Generator<LogRecord> {
     if (this.#fragments !== undefined) yield this.#finish(true)
   }
+}
+
+/** Is the CRC at the start of `rest` right for a content that ends anywhere in it? */
+function holdsWholeRecord(rest: Buffer): boolean {
+  const wanted = rest.readUInt32LE(0)
+  let crc = crc32c(rest.subarray(6, HEADER_BYTES))
+  for (let end = HEADER_BYTES; end < rest.length; end += 1) {
+    if (mask(crc) === wanted) return true
+    crc = crc32c(rest.subarray(end, end + 1), crc)
+  }
+  return mask(crc) === wanted
 }

@@ -26,7 +26,7 @@ export async function checkWriteAheadLog(
   for await (const { offset, content, torn } of logRecords(path)) {
     if (end.torn) throw new DamageFound('batches follow a log that ends within one')
     if (torn) {
-      if (isWholeBatch(content)) {
+      if (startsWithWholeBatch(content)) {
         throw new DamageFound('the last batch is whole, and its record is not')
       }
       end.torn = true
@@ -45,6 +45,12 @@ export async function checkWriteAheadLog(
 /** Checks a batch's structure. Throws {@link DamageFound}. */
 function readBatch(content: Buffer): { sequence: number; count: number } {
   const reader = new LevelReader(content)
+  const batch = readOperations(reader)
+  if (reader.remaining > 0) throw new DamageFound('a batch is longer than it says')
+  return batch
+}
+
+function readOperations(reader: LevelReader): { sequence: number; count: number } {
   const sequence = reader.u64()
   const count = reader.u32()
   for (let operation = 0; operation < count; operation += 1) {
@@ -53,13 +59,13 @@ function readBatch(content: Buffer): { sequence: number; count: number } {
     reader.bytes()
     if (type === 1) reader.bytes()
   }
-  if (reader.remaining > 0) throw new DamageFound('a batch is longer than it says')
   return { sequence, count }
 }
 
-function isWholeBatch(content: Buffer): boolean {
+/** A record that was cut short ends within its batch; one whose length rotted does not. */
+function startsWithWholeBatch(content: Buffer): boolean {
   try {
-    return readBatch(content).count > 0
+    return readOperations(new LevelReader(content)).count > 0
   } catch (error) {
     if (error instanceof DamageFound) return false
     throw error
