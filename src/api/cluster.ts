@@ -29,7 +29,7 @@ export function mergeClusterViews(
   return { ...base, revision, replicas }
 }
 
-/** The leader's own picture if it is there, else the one of the highest term that names a leader. */
+/** The picture of the highest term; of several the leader's own, else one that names a leader. */
 function newest(views: ReadonlyMap<number, ClusterView>): ClusterView | undefined {
   let best: { view: ClusterView; rank: number } | undefined
   for (const [ordinal, view] of views) {

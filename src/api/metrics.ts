@@ -58,6 +58,9 @@ export function createMetrics(sources: MetricsSources, process: boolean): ApiMet
   const readBatches = batches.labels('read')
   const writeRetries = retries.labels('write')
   const readRetries = retries.labels('read')
+  // A figure that is not there until something goes wrong cannot be watched.
+  writeRetries.inc(0)
+  readRetries.inc(0)
   return {
     registry,
     writes: {

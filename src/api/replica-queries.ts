@@ -1,4 +1,4 @@
-/** Rare requests to replicas, one frame each: listings, and each replica's picture of the cluster. */
+/** Rare requests to replicas, one frame each: listings, and their pictures of the cluster. */
 
 import { FRAME, type Query, type QueryReply } from '../database/kv/frame-types.ts'
 import { encodeQuery } from '../database/kv/frames.ts'
@@ -23,7 +23,7 @@ export class ReplicaQueries {
     this.#clock = clock
   }
 
-  /** One replica's answer. Rejects with `no-replica` (lost), `deadline-exceeded`, or its refusal. */
+  /** Its answer. Rejects with `no-replica` (lost), `deadline-exceeded`, or what it refuses with. */
   ask(replica: Replica, query: Query, timeout_ms: number): Promise<QueryReply> {
     return new Promise((resolve, reject) => {
       const frame = this.#pool.nextFrame()

@@ -36,8 +36,11 @@ t.test('two of three replicas down', async (t) => {
 type Loss = { readonly cluster: TestCluster; readonly client: Client; readonly survivor: string }
 
 async function loseTwo(t: Test, { cluster, client, survivor }: Loss): Promise<void> {
+  const step = (what: string) => t.comment(`${Math.round(performance.now())} ${what}`)
+  step('start')
   const lost = ['db-0', 'db-1', 'db-2'].filter((name) => name !== survivor)
   await cluster.waitFor('db-0 leads', async () => (await cluster.leader()) === 'db-0', 60_000)
+  step('const valu')
   const value = (await client.request('GET', KEY)).text
   await Promise.all(lost.map((name) => cluster.crash(name)))
   await cluster.waitFor('it is noticed', async () => {
@@ -45,6 +48,7 @@ async function loseTwo(t: Test, { cluster, client, survivor }: Loss): Promise<vo
     return status.problem === 'quorum-lost'
   })
 
+  step('const time')
   const timed = async (method: 'GET' | 'PUT', path: string) => {
     const since_ms = performance.now()
     const answer = await client.request(method, path, method === 'PUT' ? { body: 'new' } : {})
@@ -67,15 +71,19 @@ async function loseTwo(t: Test, { cluster, client, survivor }: Loss): Promise<vo
   t.equal(ownRead.status, 503, 'and refuses a linearizable one')
   await ownRead.text()
 
+  step('await prob')
   await probes(t, cluster, survivor)
+  step('await expl')
   await explained(t, { cluster, survivor, lost })
 
+  step('cluster.st')
   cluster.start(lost[1] as string)
   await cluster.waitFor('writes are taken again', async () => {
     const answer = await client.request('PUT', `${KEY}?timeout=${TIMEOUT_MS}ms`, { body: survivor })
     return answer.status === 200
   })
   t.equal((await client.request('GET', KEY)).text, survivor, 'with one back all works by itself')
+  step('cluster.st')
   cluster.start(lost[0] as string)
   await cluster.ready()
 }

@@ -149,7 +149,7 @@ export async function snapshotTests(t: Test, suite: Suite): Promise<void> {
     const to = await suite.create(t)
     const { storage } = await filled(to)
     const before = await contentsOf(storage)
-    const refused = { code: 'data-damaged' }
+    const refused = { code: 'malformed-frame' }
     const broken = [chunks.slice(0, -1), chunks.toSpliced(1, 1), flipped, [...chunks, chunks[0]]]
     for (const stream of broken as Uint8Array[][]) {
       await t.rejects(storage.receiveSnapshot(meta, streamOf(stream)), refused)
@@ -183,6 +183,15 @@ export async function snapshotTests(t: Test, suite: Suite): Promise<void> {
     await sweepAll(after)
     t.equal(await keysStartingWith(to, 'g/\0\0\0\u0002/'), 0)
     t.strictSame(await contentsOf(after), before)
+  })
+
+  await t.test('closing the storage ends one that is being read', async (t) => {
+    const { storage } = await filled(await suite.create(t))
+    const source = await storage.openSnapshot()
+    const chunks = source.chunks()[Symbol.asyncIterator]()
+    t.notOk((await chunks.next()).done)
+    await storage.close()
+    await source.close()
   })
 
   await t.test('while one is open, compaction keeps the log above it', async (t) => {

@@ -4,6 +4,7 @@
  */
 
 import type { Test } from 'tap'
+import { recordHeader } from '../../src/database/kv/record.ts'
 import type { Storage } from '../../src/database/replica/ports.ts'
 import type { Database } from '../../src/database/storage/layout.ts'
 import { type OpenOptions, openStorage } from '../../src/database/storage/open-storage.ts'
@@ -279,6 +280,20 @@ async function readTests(t: Test, suite: Suite): Promise<void> {
     t.strictSame(await list('a/', 'a', 5), ['a/1', 'a/2'])
     t.strictSame(await list('a/', 'b', 5), [])
     t.strictSame(await list('zz', undefined, 5), [])
+  })
+
+  await t.test('a list can do without the values', async (t) => {
+    const world = await suite.create(t)
+    const { storage, state } = await filled(world)
+    const options = { prefix: Buffer.from('a'), after: undefined, limit: 9, headersOnly: true }
+    const rows = await storage.list(options)
+    t.equal(rows.length, 3)
+    for (const { key, record, size_bytes } of rows) {
+      const value = `value of ${String(key)}`
+      t.equal(size_bytes, value.length)
+      t.equal(record.length, (state.records.get(String(key))?.length ?? 0) - value.length)
+      t.equal(recordHeader(record).contentType, 'text/plain')
+    }
   })
 
   await t.test('keys at the edges of byte order are listed', async (t) => {

@@ -1,7 +1,7 @@
 /**
  * What a kubelet and a Prometheus ask. Ready means: this server has reached *any* replica lately
  * and is not stopping. It never depends on a leader or a quorum, or a lost quorum would empty the
- * Service and clients would meet closed doors instead of stale reads and clear refusals (DESIGN §9).
+ * Service: clients would meet closed doors instead of stale reads and clear refusals (DESIGN §9).
  */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'

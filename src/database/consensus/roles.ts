@@ -16,7 +16,7 @@ import { LOG_TIME_STEP_MS_MAX, UNCOMMITTED_BYTES_MAX } from '../../shared/limits
 import { encodeLeadRecord } from './membership.ts'
 import { Progress } from './progress.ts'
 import { refuseRequests, refuseRounds } from './reads.ts'
-import { propose, syncProgress } from './replication.ts'
+import { propose, quorumAnswered_ms, syncProgress } from './replication.ts'
 import type { CoreState, Leading } from './state.ts'
 import { committedInTerm, emit, send, touchHardState } from './state.ts'
 import type { LeadReason, MemberId, Membership } from './types.ts'
@@ -54,6 +54,10 @@ export function becomeFollower(
 ): void {
   const { leading } = state
   const led = state.term
+  if (leading !== undefined && committedInTerm(state)) {
+    // Its stale reads go on, and are as fresh as they were while it led.
+    state.freshAt_ms = Math.max(state.freshAt_ms, quorumAnswered_ms(state, leading))
+  }
   if (term > state.term) setTerm(state, term)
   if (leading !== undefined) {
     refuseRounds(state, leading)

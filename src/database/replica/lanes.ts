@@ -86,7 +86,7 @@ export class Lanes {
     const refuse = (code: ErrorCode, message: string, outcome: Outcome) => {
       const results = this.#refusal(code, message, outcome)
       const revision = this.#revision()
-      link.send(FRAME.writeReply, frames.encodeWriteReply({ frame, results, revision }))
+      reply(link, FRAME.writeReply, frames.encodeWriteReply({ frame, results, revision }))
     }
     const loop = this.#options.loop()
     const refused = loop === undefined ? notInCluster() : refuseWrite(loop)
@@ -103,7 +103,7 @@ export class Lanes {
       loop.propose(segment, count, {
         answer: (results) => {
           const revision = this.#revision()
-          link.send(FRAME.writeReply, frames.encodeWriteReply({ frame, results, revision }))
+          reply(link, FRAME.writeReply, frames.encodeWriteReply({ frame, results, revision }))
         },
         refuse: (proposed) => {
           refuse('not-leader', 'the lead was lost', proposed ? 'unknown' : 'not-applied')
@@ -120,7 +120,7 @@ export class Lanes {
     const refuse = (code: ErrorCode, message: string) => {
       const records = this.#refusal(code, message, 'not-applied')
       const reply = { frame, records, revision: this.#revision(), age_ms: 0 }
-      link.send(FRAME.readReply, frames.encodeReadReply(reply))
+      reply(link, FRAME.readReply, frames.encodeReadReply(reply))
     }
     const loop = this.#options.loop()
     if (loop === undefined) {
@@ -136,7 +136,7 @@ export class Lanes {
         }))
         const revision = this.#revision()
         const reply = { frame, records, revision, age_ms: Math.ceil(age_ms) }
-        link.send(FRAME.readReply, frames.encodeReadReply(reply))
+        reply(link, FRAME.readReply, frames.encodeReadReply(reply))
       },
       refuse,
     })
@@ -144,13 +144,13 @@ export class Lanes {
 
   #query(link: Link, body: Buffer): void {
     const { frame, query } = frames.decodeQuery(body)
-    const reply = (answer: QueryReply) => {
-      link.send(FRAME.queryReply, frames.encodeQueryReply(frame, answer))
+    const say = (answer: QueryReply) => {
+      reply(link, FRAME.queryReply, frames.encodeQueryReply(frame, answer))
     }
-    this.#options.answer(query).then(reply, (error: unknown) => {
+    this.#options.answer(query).then(say, (error: unknown) => {
       const code = error instanceof ClusterError ? error.code : 'internal'
       const message = error instanceof Error ? error.message : String(error)
-      reply({ type: 'refused', refusal: this.#refusal(code, message, 'not-applied') })
+      say({ type: 'refused', refusal: this.#refusal(code, message, 'not-applied') })
     })
   }
 
@@ -161,6 +161,14 @@ export class Lanes {
   #refusal(code: ErrorCode, message: string, outcome: Outcome): Refusal {
     return { code, message, outcome, leader: this.#options.leader() }
   }
+}
+
+/**
+ * Sends an answer. A link whose queue is full has lost it: the link ends, so that the API server
+ * asks again elsewhere instead of waiting for its deadline.
+ */
+function reply(link: Link, type: number, parts: readonly Uint8Array[]): void {
+  if (!link.send(type, parts)) link.close()
 }
 
 function notInCluster(): { code: ErrorCode; message: string } {

@@ -38,6 +38,11 @@ export type ListOptions = {
   /** Only keys above this one, in byte order; undefined: from the start. */
   readonly after: Uint8Array | undefined
   readonly limit: number
+  /**
+   * Give only what stands before the value of each record (read it with `recordHeader`), so that a
+   * page of large values costs no memory. The record's CRC was checked.
+   */
+  readonly headersOnly?: boolean
 }
 
 export type DiskSpace = { readonly free_bytes: number; readonly used_bytes: number }
@@ -66,8 +71,8 @@ export interface Storage {
   readEntries(from: number, bytes_max: number): Promise<Entry[]>
   /** Records on disk, of the live generation. */
   readonly records: RecordReader
-  /** Keys with their records on disk, in byte order. */
-  list(options: ListOptions): Promise<{ key: Uint8Array; record: Uint8Array }[]>
+  /** Keys with their records on disk, in byte order; `size_bytes` is the value's size. */
+  list(options: ListOptions): Promise<{ key: Uint8Array; record: Uint8Array; size_bytes: number }[]>
   /** Keys on disk that expire at or before `time_ms`, earliest first. */
   expiring(time_ms: number, limit: number): Promise<{ key: Uint8Array; time_ms: number }[]>
   openSnapshot(): Promise<SnapshotSource>

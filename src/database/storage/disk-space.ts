@@ -6,7 +6,7 @@
  * repaired (DESIGN §6). It is laid down again when there is room for it and a margin.
  */
 
-import { type FileHandle, open, readdir, rm, stat, statfs } from 'node:fs/promises'
+import { open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BALLAST_BYTES, DISK_FREE_BYTES_MIN } from '../../shared/limits.ts'
 import type { DiskSpace } from '../replica/ports.ts'
@@ -108,9 +108,8 @@ export class FolderSpace {
     const path = ballastFile(this.#folder)
     const held = await sizeOf(path)
     if (held >= this.#ballast_bytes) return
-    const file = await open(path, 'w')
-    const whole = await fill(file, this.#ballast_bytes).finally(() => file.close())
-    if (!whole) await rm(path, { force: true })
+    const whole = await fill(path, this.#ballast_bytes)
+    if (!whole) await rm(path, { force: true }).catch(absent)
   }
 
   /** Lays the ballast down now if there is room for it, and resolves when that is done. */
@@ -125,8 +124,8 @@ export class FolderSpace {
   }
 }
 
-/** False when the disk had no room for it. */
-async function fill(file: FileHandle, bytes: number): Promise<boolean> {
+/** False when the disk did not take it. */
+async function fill(path: string, bytes: number): Promise<boolean> {
   // Not zeros: a file system that compresses or leaves holes would keep no room for them.
   const block = Buffer.alloc(WRITE_BYTES)
   let seed = 0x2545f491
@@ -135,13 +134,14 @@ async function fill(file: FileHandle, bytes: number): Promise<boolean> {
     block.writeUInt32LE(seed, at)
   }
   try {
+    await using file = await open(path, 'w')
     for (let at = 0; at < bytes; at += WRITE_BYTES) {
       await file.write(block, 0, Math.min(WRITE_BYTES, bytes - at))
     }
     await file.datasync()
     return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return false
-    throw error
+  } catch {
+    // No room after all, or a disk that will soon say more: tried again at a later measurement.
+    return false
   }
 }

@@ -1,16 +1,14 @@
 /** Rows of the applied state on disk: their stored form, and the reads the replica makes of them. */
 
 import { crc32c } from '@node-rs/crc32'
-import { checkRecord, RECORD_VERSION } from '../kv/record.ts'
-import type { StoredState } from '../replica/ports.ts'
+import { checkRecord, RECORD_VERSION, recordValueAt } from '../kv/record.ts'
+import type { ListOptions, StoredState } from '../replica/ports.ts'
 import { type Database, type GenerationLayout, keyAfterPrefix, readU64 } from './layout.ts'
 import { pages } from './pages.ts'
 import { damaged, orRotted, unseal } from './stored-values.ts'
 
 const PAGE_ROWS = 256
 const PAGE_BYTES = 1024 * 1024
-/** Bytes of one listing; a page of large values ends earlier than its limit says. */
-const LIST_BYTES_MAX = 8 * 1024 * 1024
 
 /** Throws `data-damaged`, or `format-too-new`, unless this is the record of this key. */
 export function checkStoredRecord(key: Uint8Array, bytes: Uint8Array): void {
@@ -48,13 +46,13 @@ export function readRecord(
   return record
 }
 
-/** Keys with their records in byte order; at most `limit`, and about 8 MiB. */
+/** At most `limit` keys with their records (or what stands before the value), in byte order. */
 export async function listRecords(
   db: Database,
   live: GenerationLayout,
-  options: { prefix: Uint8Array; after: Uint8Array | undefined; limit: number },
-): Promise<{ key: Uint8Array; record: Uint8Array }[]> {
-  const { prefix, after, limit } = options
+  options: ListOptions,
+): Promise<{ key: Uint8Array; record: Uint8Array; size_bytes: number }[]> {
+  const { prefix, after, limit, headersOnly = false } = options
   const start = live.record(prefix)
   const range = {
     ...(after === undefined || Buffer.compare(after, prefix) < 0
@@ -63,16 +61,16 @@ export async function listRecords(
     lt: keyAfterPrefix(start) as Buffer,
     limit,
   }
-  const found: { key: Uint8Array; record: Uint8Array }[] = []
-  let bytes = 0
+  const found: { key: Uint8Array; record: Uint8Array; size_bytes: number }[] = []
   for await (const page of pages(db, { ...range, rows: PAGE_ROWS, bytes: PAGE_BYTES })) {
-    for (const [full, record] of page) {
+    for (const [full, stored] of page) {
       const key = live.rowKey(full)
-      checkStoredRecord(key, record)
-      found.push({ key, record })
-      bytes += record.length
+      checkStoredRecord(key, stored)
+      const valueAt = recordValueAt(stored)
+      // Copied, so that the whole is not kept for the sake of its beginning.
+      const record = headersOnly ? Buffer.from(stored.subarray(0, valueAt)) : stored
+      found.push({ key, record, size_bytes: stored.length - valueAt })
     }
-    if (bytes >= LIST_BYTES_MAX) break
   }
   return found
 }

@@ -54,7 +54,7 @@ export class ChunkWriter {
   }
 }
 
-/** Reads and checks one chunk. Throws `data-damaged`, `format-too-new`, `malformed-frame`. */
+/** Reads and checks one chunk. Throws `malformed-frame`, `format-too-new`. */
 export function readChunk(
   source: Uint8Array,
   number: number,
@@ -66,8 +66,9 @@ export function readChunk(
     throw new ClusterError('format-too-new', `snapshot of format ${version}`)
   }
   const crc = reader.u32()
-  if (crc !== crc32c(chunk.subarray(HEADER_BYTES))) throw damaged(`chunk ${number} has a wrong CRC`)
-  if (reader.u32() !== number) throw damaged(`chunk ${number} is missing`)
+  if (crc !== crc32c(chunk.subarray(HEADER_BYTES)))
+    throw malformed(`chunk ${number} has a wrong CRC`)
+  if (reader.u32() !== number) throw malformed(`chunk ${number} is missing`)
   const rows: SnapshotRow[] = []
   while (reader.remaining > 0) {
     const mark = reader.u8()
@@ -90,10 +91,10 @@ function rowTypeOf(mark: number): RowType {
     case ROW_MARKS.session:
       return 'session'
     default:
-      throw damaged(`a row of the unknown kind ${mark}`)
+      throw malformed(`a row of the unknown kind ${mark}`)
   }
 }
 
-function damaged(what: string): ClusterError {
-  return new ClusterError('data-damaged', `snapshot: ${what}`)
+function malformed(what: string): ClusterError {
+  return new ClusterError('malformed-frame', `snapshot: ${what}`)
 }

@@ -49,7 +49,10 @@ export class SnapshotReceiver {
     this.#generation = undefined
   }
 
-  /** Rejects with `data-damaged` when the stream is not what it says; then nothing of it counts. */
+  /**
+   * Rejects with `malformed-frame` when the stream is not what it says; then nothing of it counts.
+   * (Never `data-damaged`: that is said of the own disk, and would set it aside.)
+   */
   async receive(
     number: number,
     snapshot: { meta: SnapshotMeta; chunks: AsyncIterable<Uint8Array> },
@@ -86,14 +89,14 @@ export class SnapshotReceiver {
     let keys = 0
     let end: SnapshotEnd | undefined
     for await (const bytes of snapshot.chunks) {
-      if (end !== undefined) throw damaged('goes on behind its end')
+      if (end !== undefined) throw malformed('goes on behind its end')
       const chunk = readChunk(bytes, number)
       number += 1
       rows += chunk.rows.length
       for (const row of chunk.rows) {
         if (row.type !== 'record') continue
         keys += 1
-        hash.add(row.key, row.value)
+        addRecord(hash, row)
       }
       end = chunk.end
       if (chunk.rows.length > 0) {
@@ -103,7 +106,7 @@ export class SnapshotReceiver {
         })
       }
     }
-    if (end === undefined) throw damaged('ended early')
+    if (end === undefined) throw malformed('ended early')
     checkEnd(end, { meta: snapshot.meta, rows, keys, hash: hash.value })
     const { meta } = end
     await this.#gate.commit((batch) => {
@@ -119,12 +122,14 @@ function checkEnd(
   seen: { meta: SnapshotMeta; rows: number; keys: number; hash: string },
 ): void {
   if (end.rows !== seen.rows || end.meta.keys !== seen.keys) {
-    throw damaged(`has ${seen.rows} rows and ${seen.keys} keys, not ${end.rows}, ${end.meta.keys}`)
+    throw malformed(
+      `has ${seen.rows} rows and ${seen.keys} keys, not ${end.rows}, ${end.meta.keys}`,
+    )
   }
-  if (end.meta.hash !== seen.hash) throw damaged(`has hash ${seen.hash}, not ${end.meta.hash}`)
+  if (end.meta.hash !== seen.hash) throw malformed(`has hash ${seen.hash}, not ${end.meta.hash}`)
   const { index, term } = seen.meta
   if (end.meta.applied !== index || end.meta.appliedTerm !== term) {
-    throw damaged(`is at ${end.meta.applied}, not at ${index}`)
+    throw malformed(`is at ${end.meta.applied}, not at ${index}`)
   }
 }
 
@@ -144,6 +149,14 @@ function putRow(batch: Batch, generation: GenerationLayout, row: SnapshotRow): v
   }
 }
 
-function damaged(what: string): ClusterError {
-  return new ClusterError('data-damaged', `the snapshot ${what}`)
+function addRecord(hash: ContentHash, row: SnapshotRow): void {
+  try {
+    hash.add(row.key, row.value)
+  } catch (cause) {
+    throw new ClusterError('malformed-frame', 'the snapshot holds a damaged record', { cause })
+  }
+}
+
+function malformed(what: string): ClusterError {
+  return new ClusterError('malformed-frame', `the snapshot ${what}`)
 }

@@ -58,10 +58,6 @@ export class SnapshotSender {
     this.#open.add(source)
     return source
   }
-
-  async close(): Promise<void> {
-    for (const source of [...this.#open]) await source.close()
-  }
 }
 
 /** What must be known of the last entry that the data includes, from the same snapshot. */

@@ -155,7 +155,7 @@ export class LevelStorage implements Storage {
     return readEntries(this.#db, { from, last: lastIndex, bytes_max })
   }
 
-  list(options: ListOptions): Promise<{ key: Uint8Array; record: Uint8Array }[]> {
+  list(options: ListOptions): ReturnType<Storage['list']> {
     return listRecords(this.#db, this.#loaded().live, options)
   }
 
@@ -168,7 +168,12 @@ export class LevelStorage implements Storage {
   }
 
   async receiveSnapshot(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    await this.#receiver.receive(this.#loaded().live.number + 1, { meta, chunks })
+    const generation = this.#loaded().live.number + 1
+    try {
+      await this.#receiver.receive(generation, { meta, chunks })
+    } finally {
+      this.#sweeper.wake()
+    }
   }
 
   async compact(index: number): Promise<number> {
@@ -203,6 +208,8 @@ export class LevelStorage implements Storage {
   }
 
   async forceBootstrap(membership: Membership, incarnation: string): Promise<void> {
+    // What a stopped loop left under way is part of what is kept.
+    await this.#gate.between(() => undefined)
     const { consensus } = await this.load()
     const identity = { ...this.#identity, incarnation, clusterId: membership.clusterId }
     await this.#gate.commit((batch) => {
@@ -218,7 +225,6 @@ export class LevelStorage implements Storage {
 
   async close(): Promise<void> {
     await this.#gate.between(() => undefined)
-    await this.#sender.close()
     await this.#surroundings.close()
     await this.#db.close()
   }

@@ -1,6 +1,6 @@
 /**
- * Conditional requests (RFC 9110 §8.8.3, §13.1): entity tags are `"<history>-<revision>"`, so that a
- * revision of another history never matches (DESIGN §7).
+ * Conditional requests (RFC 9110 §8.8.3, §13.1): entity tags are `"<history>-<revision>"`, so that
+ * a revision of another history never matches (DESIGN §7).
  *
  * If-Match compares strongly: a weak tag never matches. If-None-Match compares weakly (§13.1.2). A
  * tag we never gave out is legal and matches nothing; what is no tag at all is refused, since a

@@ -6,19 +6,11 @@
 
 import type { Static, TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
+import { parseDuration } from '../duration.ts'
 import { ClusterError } from '../errors.ts'
 import { TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX } from '../limits.ts'
 import { unescapeBytes } from './keys.ts'
 import type { ReadTerms } from './reader.ts'
-
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-const DURATION = /^([0-9]{1,12})(ms|s|m|h|d)$/
 
 /** Reads the query of a raw request target against one schema. */
 export class QueryReader<const T extends TSchema> {
@@ -69,13 +61,13 @@ function text(raw: string): string {
   return decoded
 }
 
-/** `500ms`, `5s`, `1m`, `2h`, `1d` → ms. Throws `bad-request`. */
+/** `500ms`, `5s`, `1.5m`, `2h`, `1d` → whole ms. Throws `bad-request`. */
 export function durationOf(name: string, value: string): number {
-  const parts = DURATION.exec(value)
-  if (parts === null) {
+  const duration_ms = parseDuration(value)
+  if (duration_ms === undefined) {
     throw new ClusterError('bad-request', `${name} is not a duration such as 500ms, 5s or 1m`)
   }
-  return Number(parts[1]) * (UNIT_MS[parts[2] as string] as number)
+  return Math.ceil(duration_ms)
 }
 
 /** The deadline of a request, from its query or its `Ordinal-Timeout` header, ms. */

@@ -116,9 +116,7 @@ function answerValue(
     return
   }
   const headers = ['ETag', etag, 'Cache-Control', 'no-cache']
-  if (read.terms.consistency === 'stale') {
-    headers.push('Ordinal-Age-Ms', String(Math.round(answer.age_ms)))
-  }
+  if (read.terms.consistency === 'stale') pushAge(headers, answer.age_ms)
   if (verdict === 'not-modified') {
     face.send(read.reply, route, { status: 304, headers, body: undefined }, source)
     return
@@ -130,6 +128,11 @@ function answerValue(
   }
   const body = head ? undefined : record.value
   face.send(read.reply, route, { status: 200, headers, body }, source)
+}
+
+/** A replica that has heard no leader since its start does not know how old its state is. */
+function pushAge(headers: string[], age_ms: number): void {
+  if (age_ms >= 0) headers.push('Ordinal-Age-Ms', String(Math.round(age_ms)))
 }
 
 function pushRecord(headers: string[], record: StoredValue): void {
@@ -167,9 +170,7 @@ function registerList(app: FastifyInstance, context: Context): void {
         throw new ClusterError('bad-request', 'the page token is of another history; list anew')
       }
       const headers = ['Cache-Control', 'no-cache']
-      if (terms.consistency === 'stale') {
-        headers.push('Ordinal-Age-Ms', String(Math.round(outcome.age_ms)))
-      }
+      if (terms.consistency === 'stale') pushAge(headers, outcome.age_ms)
       const document = listDocument(outcome)
       face.json(reply, route, { status: 200, headers, document }, outcome.source)
     } catch (error) {

@@ -1,11 +1,12 @@
 /** The shapes of `/v1`: what each route takes in its query, and the documents it answers. */
 
 import Type, { type Static } from 'typebox'
+import { DURATION_PATTERN } from '../duration.ts'
 
 const strict = { additionalProperties: false } as const
 
 const Duration = Type.String({
-  pattern: '^[0-9]{1,12}(ms|s|m|h|d)$',
+  pattern: DURATION_PATTERN,
   description: 'a duration: 500ms, 5s, 1m',
 })
 const Whole = Type.String({ pattern: '^[0-9]{1,16}$', description: 'a whole number' })

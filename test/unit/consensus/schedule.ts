@@ -155,7 +155,7 @@ const USUAL: Readonly<Record<Happening, number>> = {
   compact: 0.4,
   drain: 0.1,
   unreachable: 0.2,
-  loseDisk: 0.1,
+  loseDisk: 0.3,
   campaign: 0.5,
   remember: 0.3,
   drive: 0.25,
@@ -189,7 +189,6 @@ class Schedule {
   readonly #weather: Weather
   readonly #total: number
   #proposals = 0
-  #diskLost = false
   /** Messages that come again much later. */
   readonly #remembered: Flight[] = []
 
@@ -374,20 +373,20 @@ class Schedule {
     return this.#harness.replicas.findLast((it) => ordinalOf(it.member) === ordinal) === replica
   }
 
-  /** A disk is lost only when a quorum of the others has all: else data loss would be no bug. */
+  /** The next disk is lost only when the last one was replaced: two of three are too many. */
   #loseDisk(): void {
     const harness = this.#harness
-    if (!this.#weather.losesDisk || this.#diskLost || this.#size < 3) return
-    const leader = harness.leader
+    if (!this.#weather.losesDisk || this.#size < 3) return
+    const { leader } = harness
     const membership = leader?.core?.status().membership
     if (leader === undefined || membership?.opened !== true) return
-    const { voters } = membership
-    const victims = harness.alive.filter((it) => it !== leader && voters.includes(it.member))
-    const victim = this.#pick(victims)
+    const { voters, learners } = membership
+    const whole = harness.replicas.filter((it) => voters.includes(it.member))
+    const latest = whole.every((it) => harness.replica(String(ordinalOf(it.member))) === it)
+    if (!latest || voters.length !== this.#size || learners.length > 0) return
+    const victim = this.#pick(whole.filter((it) => it.core !== undefined && it !== leader))
     if (victim === undefined) return
-    this.#diskLost = true
-    const fresh = harness.replace(victim)
-    harness.hello(fresh)
+    harness.hello(harness.replace(victim))
   }
 
   /** Peace: everything runs, and everything must come right by itself. */

@@ -9,7 +9,7 @@ import type { Logger } from 'pino'
 import { ClusterError } from '../../../shared/errors.ts'
 import { Face } from '../../../shared/http/face.ts'
 import { registerReadRoutes } from '../../../shared/http/read-routes.ts'
-import { createHttpServer } from '../../../shared/http/server.ts'
+import { createHttpServer, refuseOtherMethods } from '../../../shared/http/server.ts'
 import type { Replica } from '../replica.ts'
 import { LocalReader } from './local-reader.ts'
 
@@ -42,6 +42,12 @@ export function createReplicaFace(options: ReplicaFaceOptions): FastifyInstance 
     })
   }
   registerBootstrap(app, face, options)
+  for (const url of KEY_ROUTES) {
+    refuseOtherMethods(app, face, { url, allowed: ['GET', 'HEAD', 'PUT', 'DELETE'] })
+  }
+  for (const url of ['/v1/kv', '/v1/cluster', '/v1/whoami']) {
+    refuseOtherMethods(app, face, { url, allowed: ['GET'] })
+  }
   return app
 }
 
