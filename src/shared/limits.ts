@@ -78,7 +78,7 @@ export const LIST_LIMIT_MAX = 1000
 /** Bytes of the ballast file released when the disk is full. */
 export const BALLAST_BYTES = 64 * 1024 * 1024
 /** Free space below which puts are refused (507). */
-export const DISK_FREE_BYTES_MIN = 128 * 1024 * 1024
+export const DISK_FREE_BYTES_MIN = 256 * 1024 * 1024
 /** A link sends at least one frame (a ping) this often, so that silence means something. */
 export const LINK_PING_MS = 1000
 /** A link that heard nothing for this long is dead. */

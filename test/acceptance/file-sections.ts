@@ -101,6 +101,16 @@ export function flipsIn(section: Section, count: number, random: () => number): 
   })
 }
 
+/** Each single bit of the section's first bytes. */
+export function bitsOf({ file, ranges }: Section, bytes: number): Flip[] {
+  const start = ranges[0]?.[0] ?? 0
+  return Array.from({ length: bytes * 8 }, (_, bit) => ({
+    file,
+    at: start + Math.floor(bit / 8),
+    mask: 1 << (bit % 8),
+  }))
+}
+
 /** Changes one byte in the folder. */
 export function flip(folder: string, { file, at, mask }: Flip): void {
   const path = join(folder, file)

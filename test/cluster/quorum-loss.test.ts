@@ -28,19 +28,19 @@ t.test('two of three replicas down', async (t) => {
   await t.test('both followers: the leader is left alone', (t) =>
     loseTwo(t, { cluster, client, survivor: 'db-0' }),
   )
-  await t.test('the leader and a follower', (t) =>
-    loseTwo(t, { cluster, client, survivor: 'db-2' }),
-  )
+  if (!full) return
+  await t.test('the leader and a follower', async (t) => {
+    await cluster.ready()
+    await loseTwo(t, { cluster, client, survivor: 'db-2' })
+    await cluster.ready()
+  })
 })
 
 type Loss = { readonly cluster: TestCluster; readonly client: Client; readonly survivor: string }
 
 async function loseTwo(t: Test, { cluster, client, survivor }: Loss): Promise<void> {
-  const step = (what: string) => t.comment(`${Math.round(performance.now())} ${what}`)
-  step('start')
   const lost = ['db-0', 'db-1', 'db-2'].filter((name) => name !== survivor)
   await cluster.waitFor('db-0 leads', async () => (await cluster.leader()) === 'db-0', 60_000)
-  step('const valu')
   const value = (await client.request('GET', KEY)).text
   await Promise.all(lost.map((name) => cluster.crash(name)))
   await cluster.waitFor('it is noticed', async () => {
@@ -48,16 +48,15 @@ async function loseTwo(t: Test, { cluster, client, survivor }: Loss): Promise<vo
     return status.problem === 'quorum-lost'
   })
 
-  step('const time')
-  const timed = async (method: 'GET' | 'PUT', path: string) => {
+  const timed = async (method: 'GET' | 'PUT') => {
     const since_ms = performance.now()
-    const answer = await client.request(method, path, method === 'PUT' ? { body: 'new' } : {})
+    const body = method === 'PUT' ? { body: 'new' } : {}
+    const answer = await client.request(method, `${KEY}?timeout=${TIMEOUT_MS}ms`, body)
     return { answer, took_ms: performance.now() - since_ms }
   }
-  const write = await timed('PUT', `${KEY}?timeout=${TIMEOUT_MS}ms`)
+  const [write, read] = await Promise.all([timed('PUT'), timed('GET')])
   refusal(t, 'a write', { ...write, lost })
   t.equal(problemOf(write.answer).outcome, 'not-applied', 'and surely did nothing')
-  const read = await timed('GET', `${KEY}?timeout=${TIMEOUT_MS}ms`)
   refusal(t, 'a linearizable read', { ...read, lost })
 
   const stale = await client.request('GET', `${KEY}?consistency=stale`)
@@ -71,21 +70,16 @@ async function loseTwo(t: Test, { cluster, client, survivor }: Loss): Promise<vo
   t.equal(ownRead.status, 503, 'and refuses a linearizable one')
   await ownRead.text()
 
-  step('await prob')
   await probes(t, cluster, survivor)
-  step('await expl')
   await explained(t, { cluster, survivor, lost })
 
-  step('cluster.st')
   cluster.start(lost[1] as string)
   await cluster.waitFor('writes are taken again', async () => {
     const answer = await client.request('PUT', `${KEY}?timeout=${TIMEOUT_MS}ms`, { body: survivor })
     return answer.status === 200
   })
   t.equal((await client.request('GET', KEY)).text, survivor, 'with one back all works by itself')
-  step('cluster.st')
   cluster.start(lost[0] as string)
-  await cluster.ready()
 }
 
 function refusal(
@@ -141,7 +135,7 @@ async function explained(
   const stale = await cluster.waitFor('it answers stale reads', async () => {
     const answer = await fetch(`${face}${KEY}?consistency=stale`)
     const text = await answer.text()
-    return answer.status === 200 ? { text } : undefined
+    return answer.status === 200 ? { text, headers: answer.headers } : undefined
   })
   t.not(stale.text, '', 'from what it has')
 }

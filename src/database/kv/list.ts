@@ -9,7 +9,13 @@
 
 import { keyText, type OverlayEntry } from './overlay.ts'
 
-export type ListRow = { readonly key: Uint8Array; readonly record: Uint8Array }
+export type ListRow = {
+  readonly key: Uint8Array
+  /** A stored record (record.ts), or only its beginning where `size_bytes` is given. */
+  readonly record: Uint8Array
+  /** Size of the value, bytes. */
+  readonly size_bytes?: number
+}
 
 export type ListRange = {
   readonly prefix: Uint8Array

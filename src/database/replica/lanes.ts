@@ -119,8 +119,8 @@ export class Lanes {
     const { frame } = request
     const refuse = (code: ErrorCode, message: string) => {
       const records = this.#refusal(code, message, 'not-applied')
-      const reply = { frame, records, revision: this.#revision(), age_ms: 0 }
-      reply(link, FRAME.readReply, frames.encodeReadReply(reply))
+      const answer = { frame, records, revision: this.#revision(), age_ms: 0 }
+      reply(link, FRAME.readReply, frames.encodeReadReply(answer))
     }
     const loop = this.#options.loop()
     if (loop === undefined) {
@@ -135,8 +135,8 @@ export class Lanes {
           metadataOnly: item.metadataOnly,
         }))
         const revision = this.#revision()
-        const reply = { frame, records, revision, age_ms: Math.ceil(age_ms) }
-        reply(link, FRAME.readReply, frames.encodeReadReply(reply))
+        const answer = { frame, records, revision, age_ms: Math.ceil(age_ms) }
+        reply(link, FRAME.readReply, frames.encodeReadReply(answer))
       },
       refuse,
     })

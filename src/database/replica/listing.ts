@@ -2,8 +2,8 @@
 
 import { ClusterError } from '../../shared/errors.ts'
 import type { ListAnswer, ListedKey, Query } from '../kv/frame-types.ts'
-import { diskLimit, mergeList } from '../kv/list.ts'
-import { decodeRecord } from '../kv/record.ts'
+import { diskLimit, type ListRow, mergeList } from '../kv/list.ts'
+import { recordHeader } from '../kv/record.ts'
 import type { Loop } from './loop.ts'
 import type { Storage } from './ports.ts'
 
@@ -37,20 +37,24 @@ async function readPage(
   const { revision } = loop
   const overlay = loop.kv.overlay()
   const range = { prefix, after, limit: query.limit + 1 }
-  const rows = storage.list({ ...range, limit: diskLimit(overlay, range) })
+  const rows = storage.list({
+    ...range,
+    limit: diskLimit(overlay, range),
+    headersOnly: true,
+  })
   const merged = mergeList(await rows, overlay, range)
-  const keys = merged.slice(0, query.limit).map(({ key, record }) => listed(key, record))
+  const keys = merged.slice(0, query.limit).map(listed)
   return { keys, more: merged.length > query.limit, revision }
 }
 
-function listed(key: Uint8Array, bytes: Uint8Array): ListedKey {
-  const record = decodeRecord(key, bytes)
+function listed({ key, record, size_bytes }: ListRow): ListedKey {
+  const header = recordHeader(record)
   return {
     key: Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('utf8'),
-    revision: record.revision,
-    createRevision: record.createRevision,
-    version: record.version,
-    size_bytes: record.value.length,
-    contentType: record.contentType,
+    revision: header.revision,
+    createRevision: header.createRevision,
+    version: header.version,
+    size_bytes: size_bytes ?? header.size_bytes,
+    contentType: header.contentType,
   }
 }

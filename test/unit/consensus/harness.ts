@@ -52,7 +52,7 @@ export class Replica {
   persisted = 0
   waiting: Outgoing[] = []
   diskHeld = false
-  removedFromCluster = false
+  draining = false
 
   constructor(member: MemberId, now_ms: number) {
     this.member = member
@@ -126,8 +126,14 @@ export class Harness {
     return leaders.sort((a, b) => (b.core?.term ?? 0) - (a.core?.term ?? 0))[0]
   }
 
+  drain(replica: Replica): void {
+    replica.draining = true
+    this.step(replica, { type: 'drain' })
+  }
+
   start(replica: Replica): void {
     replica.starts += 1
+    replica.draining = false
     replica.memory = replica.disk.copy()
     replica.applied = replica.disk.applied
     replica.persisted = 0

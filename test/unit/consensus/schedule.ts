@@ -247,7 +247,7 @@ class Schedule {
     else if (what === 'read') this.#read(replica)
     else if (what === 'crash') harness.crash(replica, Math.floor(harness.random() * 3))
     else if (what === 'compact') this.#compact(replica)
-    else if (what === 'drain') harness.step(replica, { type: 'drain' })
+    else if (what === 'drain') harness.drain(replica)
     else if (what === 'campaign') harness.tick(replica, 1000 + harness.random() * 1500)
     else if (what === 'unreachable') {
       const to = this.#pick(harness.replicas)?.member ?? ''
@@ -394,17 +394,11 @@ class Schedule {
     const harness = this.#harness
     harness.heal()
     for (const replica of harness.replicas) {
+      // Those that drain have stopped by now and started again; so does everybody, half the time.
+      const { core } = replica
+      const draining = core !== undefined && replica.draining
+      if (draining || (core !== undefined && harness.random() < 0.5)) harness.crash(replica)
       if (this.#canStart(replica)) harness.start(replica)
-      // Those that drain have stopped by now and started again.
-      else if (replica.core !== undefined && replica.core.status().role !== 'leader') {
-        harness.crash(replica)
-        harness.start(replica)
-      }
-    }
-    const drained = harness.leader
-    if (drained !== undefined) {
-      harness.crash(drained)
-      harness.start(drained)
     }
     harness.stabilize()
     for (const replica of harness.alive) harness.hello(replica)

@@ -363,7 +363,7 @@ const COMMANDS: Record<string, Command> = {
     return undefined
   },
   drain({ harness, args }) {
-    for (const which of args) harness.step(harness.replica(which), { type: 'drain' })
+    for (const which of args) harness.drain(harness.replica(which))
     return undefined
   },
   // health <replica> well | unwell | disk-full
