@@ -64,7 +64,13 @@ export async function runApi(config: ApiConfig): Promise<void> {
   const shared =
     sharedPort === undefined
       ? undefined
-      : new SharedPort({ app: api.app, host, port: sharedPort, ready: () => api.ready().ready, log })
+      : new SharedPort({
+          app: api.app,
+          host,
+          port: sharedPort,
+          ready: () => api.ready().ready,
+          log,
+        })
   log.info({ clientPort, metricsPort }, 'API server started')
   closeWithGrace(
     { delay: config.shutdownDelay_ms + STOP_MS_MAX, logger: log },

@@ -8,7 +8,13 @@ export const DURATION_PATTERN = '^(0|\\d{1,9}(\\.\\d{1,3})?(ms|s|m|h|d))$'
 
 const FORM = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const UNITS_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
 
 /** Milliseconds, or undefined if `text` is no duration. */
 export function parseDuration(text: string): number | undefined {

@@ -21,18 +21,27 @@ const REJOIN_MS_MAX = 30_000
 /** How long it is watched that no cluster is founded: far longer than an election takes. */
 const WATCHED_MS = 6000
 const VICTIM = 'db-2'
-const KINDS = ['name', 'last record', 'record of the last write', 'data', 'index', 'filter']
+/** File and part, one after another. */
+const KINDS = [
+  /CURRENT name/,
+  /MANIFEST-\d+ last record/,
+  /log record of the last write/,
+  /ldb data/,
+  /ldb index/,
+  /ldb filter/,
+]
+const AT_ONCE = [/log last record/, /CURRENT name/, /MANIFEST-\d+ anywhere/]
 
 const seed = seedOfRun()
 const random = randomFrom(seed)
 t.comment(`ORDINAL_SEED=${seed}`)
 
 /** Damages the part, one byte of it, of a replica that is down. */
-async function damage(cluster: TestCluster, name: string, part: string, marker: string) {
+async function damage(cluster: TestCluster, name: string, kind: RegExp, marker: string) {
   const folder = databaseFolder(join(cluster.dataFolder, name))
-  const sections = (await sectionsOf(folder, marker)).filter((section) => section.part === part)
-  const section = sections.at(-1)
-  if (section === undefined) throw new Error(`${name} has no ${part}`)
+  const sections = await sectionsOf(folder, marker)
+  const section = sections.findLast(({ file, part }) => kind.test(`${file} ${part}`))
+  if (section === undefined) throw new Error(`${name} has nothing like ${kind}`)
   const [place] = flipsIn(section, 3, random).slice(2)
   if (place === undefined) throw new Error('no place')
   flip(folder, place)
@@ -83,7 +92,7 @@ t.test('a damaged replica says so and rejoins as a new incarnation', async (t) =
   t.teardown(() => cluster.stop())
   await cluster.ready()
   const loads: Load[] = []
-  for (const [number, part] of KINDS.entries()) {
+  for (const [number, kind] of KINDS.entries()) {
     loads.push(await writeMore(t, cluster, `load/${number}`))
     await agreed(cluster)
     await makeTable(cluster, VICTIM)
@@ -93,16 +102,16 @@ t.test('a damaged replica says so and rejoins as a new incarnation', async (t) =
     await agreed(cluster)
     const { incarnation } = await ownRow(cluster, VICTIM)
     await cluster.down(VICTIM)
-    const place = await damage(cluster, VICTIM, part, marker)
+    const place = await damage(cluster, VICTIM, kind, marker)
     cluster.start(VICTIM)
     await cluster.ready(REJOIN_MS_MAX)
     await agreed(cluster)
     const row = await ownRow(cluster, VICTIM)
     t.comment(`${place}: ${row.notes}`)
-    t.match(row.notes.join('\n'), /data was set aside: damaged files: /, `${part}: it says so`)
-    t.not(row.incarnation, incarnation, `${part}: it is a new incarnation`)
+    t.match(row.notes.join('\n'), /data was set aside: damaged files: /, `${kind}: it says so`)
+    t.not(row.incarnation, incarnation, `${kind}: it is a new incarnation`)
     const keys = [...loads.flatMap((load) => load.keys), 'last']
-    t.strictSame(await differences(cluster, VICTIM, keys), [], `${part}: it holds what others hold`)
+    t.strictSame(await differences(cluster, VICTIM, keys), [], `${kind}: it holds what others hold`)
     for (const load of loads)
       t.strictSame(await load.check(), [], 'nothing acknowledged is missing')
   }
@@ -121,7 +130,7 @@ for (const damaged of [
     const names = replicaNames(cluster)
     await Promise.all(names.map((name) => cluster.down(name)))
     for (const [at, name] of damaged.entries()) {
-      await damage(cluster, name, ['last record', 'name', 'anywhere'][at] as string, '')
+      await damage(cluster, name, AT_ONCE[at] as RegExp, '')
     }
     for (const name of names) cluster.start(name)
     const status = (name: string) => statusOf(cluster, name)

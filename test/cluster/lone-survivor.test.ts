@@ -91,7 +91,10 @@ async function survive(t: Test, loss: Loss): Promise<void> {
   t.ok(said.includes(after.clusterId) && said.includes(after.history), 'the command named them')
   t.not(after.clusterId, before.clusterId, 'in a new cluster')
   t.not(after.history, before.history, 'under a new history')
-  t.equal(back.headers['etag'], String(written.headers['etag']).replace(before.history, after.history))
+  t.equal(
+    back.headers['etag'],
+    String(written.headers['etag']).replace(before.history, after.history),
+  )
   const condition = { 'if-match': String(written.headers['etag']) }
   const old = await client.put(key, 'x', condition)
   t.equal(old.type, 'condition-failed', 'an ETag of the old history matches nothing')

@@ -14,13 +14,22 @@ import type { Write } from '../consensus/types.ts'
 import type { KvChanges } from '../kv/types.ts'
 import type { Storage } from './ports.ts'
 
+export type SyncedBatch = {
+  /** Id of its last write; 0: it held applied changes only. */
+  readonly id: number
+  /** A snapshot was switched in. */
+  readonly installed: boolean
+  /** Applied changes were in it. */
+  readonly changes: boolean
+}
+
 export type DiskWriterHandlers = {
   /** Applied changes to ride along with the next batch, or undefined. */
   takeChanges(): KvChanges | undefined
   /** The cluster id must be on disk before any log content; called once, at the first content. */
   beforeContent(): Promise<void>
-  /** All writes up to `id` and the changes taken with them are synced. */
-  onSynced(batch: { id: number; installed: boolean; changes: boolean }): void
+  /** A batch is synced. The next one begins after the promise, if there is one. */
+  onSynced(batch: SyncedBatch): Promise<void> | undefined
   /** The disk refused a write. Final. */
   onFailed(error: unknown): void
 }
@@ -122,11 +131,9 @@ export class DiskWriter {
     this.batches += 1
     const id = writes.at(-1)?.id ?? 0
     assert(writes.length === 0 || id > 0, 'a write has no id')
-    this.#handlers.onSynced({
-      id,
-      installed: writes.some((write) => write.install !== undefined),
-      changes: changes !== undefined,
-    })
+    const installed = writes.some((write) => write.install !== undefined)
+    const after = this.#handlers.onSynced({ id, installed, changes: changes !== undefined })
+    if (after !== undefined) await after
   }
 
   #wakeIdle(): void {

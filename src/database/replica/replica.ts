@@ -9,13 +9,12 @@
  */
 
 import { assert } from '../../shared/assert.ts'
-import type { Clock, Timer } from '../../shared/clock.ts'
+import type { Clock } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
 import { ENTRY_VERSION } from '../consensus/entry.ts'
-import { genesisEntry } from '../consensus/membership.ts'
 import { type CoreEvent, type MemberId, type Membership, memberId } from '../consensus/types.ts'
-import { type BootstrapDecision, decideBootstrap } from './bootstrap.ts'
 import { type Fingerprint, Fingerprints, NO_FINGERPRINT } from './fingerprints.ts'
+import { Forming, historyOf } from './forming.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Lanes } from './lanes.ts'
 import { Loop } from './loop.ts'
@@ -28,8 +27,6 @@ import type {
   Transport,
 } from './ports.ts'
 import { Views } from './views.ts'
-
-const FORM_EVERY_MS = 50
 
 export type ReplicaOptions = {
   readonly storage: Storage
@@ -78,9 +75,7 @@ export class Replica {
   #housekeeping: Housekeeping | undefined
   #clusterId: string
   #persistedId: boolean
-  #bootstrap: BootstrapDecision = { type: 'wait', why: 'starting' }
-  #formTimer: Timer | undefined
-  #forming = false
+  readonly #forming: Forming
   #draining = false
   #stopped = false
   #drained: (() => void) | undefined
@@ -96,6 +91,13 @@ export class Replica {
     const { ordinal, incarnation } = options.storage.identity
     this.#self = memberId(ordinal, incarnation)
     this.#fingerprints = new Fingerprints(this.#self)
+    this.#forming = new Forming({
+      ...options,
+      hello: () => this.#hello(),
+      onWaiting: (why) => options.onEvent({ type: 'waiting', why }),
+      onJoin: (clusterId) => this.#join(clusterId),
+      onFormed: (membership, stored) => this.#formed(membership, stored),
+    })
     this.views = new Views({
       name: options.name,
       identity: () => ({ ...options.storage.identity, clusterId: this.#clusterId }),
@@ -129,8 +131,7 @@ export class Replica {
 
   /** Why this replica is in no cluster yet; undefined: it is. */
   get waiting(): string | undefined {
-    if (this.#loop !== undefined) return undefined
-    return this.#bootstrap.type === 'wait' ? this.#bootstrap.why : 'joining'
+    return this.#loop === undefined ? this.#forming.why : undefined
   }
 
   /** Listens to peers, and runs or waits for a cluster. */
@@ -153,7 +154,7 @@ export class Replica {
       onApiLink: (link) => this.lanes.accept(link),
     })
     if (this.#clusterId !== '') this.#run()
-    else this.#form()
+    else this.#forming.look()
   }
 
   /** SIGTERM: gives the lead away, then stops. Bounded by the core's own patience. */
@@ -175,7 +176,7 @@ export class Replica {
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    this.#formTimer?.cancel()
+    this.#forming.stop()
     this.#housekeeping?.close()
     await this.#loop?.stop()
     this.lanes.close()
@@ -215,69 +216,18 @@ export class Replica {
 
   // Forming and joining.
 
-  #form(): void {
-    if (this.#stopped || this.#loop !== undefined || this.#forming) return
-    const before = this.#bootstrap
-    this.#bootstrap = decideBootstrap({
-      self: this.#hello(),
-      firstOrdinal: this.#options.firstOrdinal,
-      expected: this.#options.expected,
-      peers: this.#options.transport
-        .peers()
-        .flatMap((peer) => (peer.connected && peer.hello !== undefined ? [peer.hello] : [])),
-    })
-    const decision = this.#bootstrap
-    if (decision.type === 'join') {
-      this.#follow(decision.clusterId)
-      return
-    }
-    if (decision.type === 'form') {
-      this.#forming = true
-      this.#found(decision.members).catch((error: unknown) => this.#options.onFatal(error))
-      return
-    }
-    if (before.type !== 'wait' || before.why !== decision.why) {
-      this.#options.onEvent({ type: 'waiting', why: decision.why })
-    }
-    this.#formTimer?.cancel()
-    this.#formTimer = this.#options.clock.after(FORM_EVERY_MS, () => this.#form())
-  }
-
   /** Belongs to this cluster from now on; on disk only with the first log content. */
-  #follow(clusterId: string): void {
+  #join(clusterId: string): void {
     this.#clusterId = clusterId
     this.#options.onEvent({ type: 'joining', clusterId })
     this.#options.transport.announce(this.#hello())
     this.#run()
   }
 
-  async #found(members: readonly Hello[]): Promise<void> {
-    const { storage, clock } = this.#options
-    const membership: Membership = {
-      clusterId: this.#options.newId(),
-      history: historyOf(this.#options.newId()),
-      voters: members.map((hello) => memberId(hello.ordinal, hello.incarnation)),
-      learners: [],
-      removed: [],
-      opened: false,
-    }
-    const entry = genesisEntry(membership, clock.wall_ms())
-    await storage.write({
-      writes: [
-        {
-          id: 1,
-          hardState: { term: entry.term, vote: '' },
-          truncateFrom: undefined,
-          entries: [entry],
-          install: undefined,
-        },
-      ],
-      changes: undefined,
-    })
-    await storage.adopt(membership.clusterId)
+  #formed(membership: Membership, stored: StoredState): void {
     this.#clusterId = membership.clusterId
     this.#persistedId = true
-    this.#stored = await storage.load()
+    this.#stored = stored
     this.#options.onEvent({ type: 'formed', membership })
     this.#options.transport.announce(this.#hello())
     this.#run()
@@ -355,7 +305,7 @@ export class Replica {
 
   #heard(hello: Hello): 'wrong-cluster' | 'removed-replica' | undefined {
     if (this.#loop === undefined) {
-      this.#form()
+      this.#forming.look()
       return undefined
     }
     if (hello.clusterId === '') return undefined
@@ -425,9 +375,4 @@ export class Replica {
     if (this.#problem !== undefined) notes.push(this.#problem)
     return notes
   }
-}
-
-/** Eight hexadecimal digits: short enough for an ETag, long enough not to meet another. */
-function historyOf(uuid: string): string {
-  return uuid.slice(0, 8)
 }

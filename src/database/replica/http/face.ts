@@ -46,7 +46,7 @@ export function createReplicaFace(options: ReplicaFaceOptions): FastifyInstance 
     refuseOtherMethods(app, face, { url, allowed: ['GET', 'HEAD', 'PUT', 'DELETE'] })
   }
   for (const url of ['/v1/kv', '/v1/cluster', '/v1/whoami']) {
-    refuseOtherMethods(app, face, { url, allowed: ['GET'] })
+    refuseOtherMethods(app, face, { url, allowed: ['GET', 'HEAD'] })
   }
   return app
 }
