@@ -233,7 +233,7 @@ export class DnsZone {
   }
 }
 
-/** A query, or undefined: not DNS, or an answer (which is never answered, lest two servers talk). */
+/** A query, or undefined: not DNS, or an answer (never answered, lest two servers talk). */
 function decode(bytes: Buffer): DecodedPacket | undefined {
   let packet: DecodedPacket
   try {

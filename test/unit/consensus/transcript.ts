@@ -6,6 +6,7 @@
  * reads); the others tell every message and every write.
  */
 
+import { type Entry, makeEntry } from '../../../src/database/consensus/entry.ts'
 import type { Effects, Input } from '../../../src/database/consensus/types.ts'
 import {
   formatEntry,
@@ -204,6 +205,15 @@ const COMMANDS: Record<string, Command> = {
     harness.tick(harness.replica(args[0] ?? ''), Number(args[1] ?? 25))
     return undefined
   },
+  // campaign <replica>: time passes for it until it tries to lead.
+  campaign({ harness, args }) {
+    const replica = harness.replica(args[0] ?? '')
+    for (let turns = 0; turns < 400; turns += 1) {
+      if (replica.core?.status().role === 'candidate') return undefined
+      harness.tick(replica, 25)
+    }
+    return 'it does not campaign'
+  },
   // run <ms>: time passes for all; only what matters is told.
   run({ harness, args, quietly }) {
     quietly(() => harness.run(Number(args[0])))
@@ -394,6 +404,15 @@ const COMMANDS: Record<string, Command> = {
     replica.memory.compact(replica.disk.base.index)
     harness.step(replica, { type: 'compacted', index: replica.disk.base.index })
     return `log starts behind ${replica.disk.base.index}`
+  },
+  // forge <replica> <index>: on its disk, that entry is another one of the same term.
+  forge({ harness, args }) {
+    const { disk } = harness.replica(args[0] ?? '')
+    const at = Number(args[1]) - disk.base.index - 1
+    const old = disk.entries[at] as Entry
+    const chain = disk.entryAt(old.index - 1)?.chain ?? disk.base.chain ?? 0
+    disk.entries[at] = makeEntry(old, Buffer.from('forged'), chain)
+    return undefined
   },
   // snapshots hold | release | fail: what becomes of streams.
   snapshots({ harness, args }) {

@@ -15,10 +15,9 @@ import {
   type BlockHandle,
   blockEntries,
   checkBlock,
-  DamageFound,
-  LevelReader,
   readHandle,
-} from './format.ts'
+} from './block.ts'
+import { DamageFound, LevelReader } from './format.ts'
 import { readFully } from './log-file.ts'
 import type { TableRow } from './manifest.ts'
 
