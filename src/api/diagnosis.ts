@@ -37,7 +37,9 @@ export function diagnose(pool: ReplicaPool): Diagnosis {
 }
 
 function missingNames(fresh: readonly Replica[]): string[] {
-  const heard = new Set(fresh.map((replica) => replica.name))
+  // One that votes is there, whoever else does not hear it. A new disk under an old name is not.
+  const voting = fresh.filter((replica) => replica.status.role !== 'learner')
+  const heard = new Set(voting.map((replica) => replica.name))
   const missing = new Set<string>()
   for (const { status } of fresh) {
     for (const name of status.missing) if (!heard.has(name)) missing.add(name)

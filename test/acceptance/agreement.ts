@@ -8,6 +8,7 @@ type Row = {
   readonly role: string
   readonly incarnation?: string
   readonly diskFreeBytes?: number
+  readonly electable?: boolean
   readonly hash?: { readonly index: number; readonly value: string }
   readonly notes: readonly string[]
 }

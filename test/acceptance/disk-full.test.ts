@@ -9,7 +9,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startCluster, type TestCluster } from '../cluster/harness.ts'
-import { agreed, ownRow, replicaNames } from './agreement.ts'
+import { agreed, ownRow, replicaNames, statusOf } from './agreement.ts'
 import { empty, fill, freeBytes, mountUnavailable, smallDisks } from './small-disks.ts'
 import { type Answer, Client, Load } from './workload.ts'
 
@@ -53,6 +53,16 @@ async function noticed(cluster: TestCluster, name: string): Promise<void> {
   await cluster.waitFor(`${name} has noticed that its disk is full`, async () => {
     const { diskFreeBytes } = await ownRow(cluster, name)
     return diskFreeBytes !== undefined && diskFreeBytes < WATERMARK_BYTES
+  })
+}
+
+/** Waits until the replica has noticed its room, and the leader knows it. */
+async function noticedRoom(cluster: TestCluster, name: string): Promise<void> {
+  await cluster.waitFor(`${name} has noticed that there is room again`, async () => {
+    const { diskFreeBytes = 0 } = await ownRow(cluster, name)
+    const { cluster: view } = await statusOf(cluster, await cluster.leader())
+    const row = view.replicas.find((each) => each.name === name)
+    return diskFreeBytes > WATERMARK_BYTES && row?.electable !== false
   })
 }
 
@@ -140,10 +150,8 @@ t.test('disks below the watermark: of one, then of all', { skip }, async (t) => 
     await someWrites(load)
     t.strictSame(load.counts.refused + load.counts.unknown, refused + unknown, `${name}: go on`)
     empty(disk(cluster, name))
+    await noticedRoom(cluster, name)
   }
-  await cluster.waitFor('db-0 has noticed that there is room again', async () => {
-    return ((await ownRow(cluster, 'db-0')).diskFreeBytes ?? 0) > WATERMARK_BYTES
-  })
   for (const name of NAMES) fill(disk(cluster, name), LITTLE_BYTES)
   for (const name of NAMES) await noticed(cluster, name)
   await expectFull(t, cluster, { client, load, doomed: doomed() })

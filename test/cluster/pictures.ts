@@ -82,14 +82,26 @@ export async function allVoting(
   cluster: TestCluster,
   { replicas = 3, timeout_ms = 60_000 } = {},
 ): Promise<ReplicaStatus> {
-  return await cluster.waitFor(
-    `${replicas} replicas vote`,
-    async () => {
-      const status = await statusOf(cluster, await cluster.leader())
-      const { voters = [], learners = [] } = status.membership ?? {}
-      if (voters.length !== replicas || learners.length > 0) return undefined
-      return status.missing.length === 0 ? status : undefined
-    },
-    timeout_ms,
-  )
+  const look = async () => {
+    const status = await statusOf(cluster, await cluster.leader())
+    const { voters = [], learners = [] } = status.membership ?? {}
+    if (voters.length !== replicas || learners.length > 0) return undefined
+    return status.missing.length === 0 ? status : undefined
+  }
+  try {
+    return await cluster.waitFor(`${replicas} replicas vote`, look, timeout_ms)
+  } catch (cause) {
+    throw new Error(`not all vote\n${await describeReplicas(cluster)}`, { cause })
+  }
+}
+
+/** What every replica says of itself, and the end of its log, for a failed test. */
+async function describeReplicas(cluster: TestCluster): Promise<string> {
+  const lines: string[] = []
+  for (const { name, kind, state } of cluster.local.view().processes) {
+    if (kind !== 'replica') continue
+    const status = await statusOf(cluster, name).catch((error: unknown) => String(error))
+    lines.push(`${name} (${state}): ${JSON.stringify(status)}`, cluster.logTail(name, 15))
+  }
+  return lines.join('\n')
 }

@@ -106,6 +106,8 @@ export class Replica {
       space: () => this.#housekeeping?.space,
       peers: () => options.transport.peers(),
       notes: () => this.#notes(),
+      firstOrdinal: options.firstOrdinal,
+      expected: options.expected,
     })
     this.lanes = new Lanes({
       clock: options.clock,

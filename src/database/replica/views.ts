@@ -25,6 +25,9 @@ export type ViewsOptions = {
   readonly space: () => DiskSpace | undefined
   readonly peers: () => readonly PeerStatus[]
   readonly notes: () => readonly string[]
+  /** Who a new cluster is to consist of: as many ordinals from this one on. */
+  readonly firstOrdinal: number
+  readonly expected: number
 }
 
 export class Views {
@@ -48,9 +51,20 @@ export class Views {
   /** Voters this replica does not hear: no link, or none to this very incarnation. */
   missing(): string[] {
     const status = this.#options.loop()?.status()
-    return (status?.membership?.voters ?? [])
-      .filter((member) => member !== status?.self && !this.#hears(member))
+    if (status?.membership === undefined) return this.#absent()
+    return status.membership.voters
+      .filter((member) => member !== status.self && !this.#hears(member))
       .map((member) => this.#nameOf(ordinalOf(member)))
+  }
+
+  /** Before there is a membership: who of the expected has not answered. */
+  #absent(): string[] {
+    const { identity, peers, firstOrdinal, expected } = this.#options
+    const present = new Set([identity().ordinal])
+    for (const peer of peers()) if (peer.connected) present.add(peer.ordinal)
+    return Array.from({ length: expected }, (_, at) => firstOrdinal + at)
+      .filter((ordinal) => !present.has(ordinal))
+      .map((ordinal) => this.#nameOf(ordinal))
   }
 
   #hears(member: MemberId): boolean {
