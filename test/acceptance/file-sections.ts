@@ -6,9 +6,9 @@ import {
   BLOCK_TRAILER_BYTES,
   type BlockHandle,
   blockEntries,
-  LevelReader,
   readHandle,
-} from '../../src/database/storage/level-files/format.ts'
+} from '../../src/database/storage/level-files/block.ts'
+import { LevelReader } from '../../src/database/storage/level-files/format.ts'
 import { logRecords } from '../../src/database/storage/level-files/log-file.ts'
 
 export type Section = {

@@ -11,6 +11,8 @@
  *
  * A real-time signal, because Node resets the others when it starts.
  *
+ * KEEP_PART=1: a file keeps a random part of its bytes behind that length, as a disk may.
+ *
  * DROP_FSYNC=1: syncing a write-ahead log (*.log) does nothing and answers that all is well, which
  * is what LevelDB's `sync: false` amounts to. For the control: then writes must be found missing.
  */
@@ -28,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -50,6 +53,7 @@ static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 static char folder[PATH_BYTES];
 static size_t folder_bytes;
 static int drop_log_syncs;
+static int keep_part;
 static sem_t power;
 static _Atomic int frozen;
 static int (*real_fdatasync)(int);
@@ -136,6 +140,9 @@ static void cut(int at, const char *name) {
   int64_t keep = file == NULL ? 0 : atomic_load(&file->synced);
   if (keep < 0) keep = 0;
   if ((int64_t)stat.stx_size <= keep) return;
+  uint64_t chance;
+  if (keep_part && getrandom(&chance, sizeof chance, 0) == sizeof chance)
+    keep += chance % (stat.stx_size - keep + 1);
   int fd = openat(at, name, O_WRONLY | O_CLOEXEC);
   if (fd < 0 || ftruncate(fd, keep) != 0) give_up("power-failure: cannot cut a file\n");
   close(fd);
@@ -208,13 +215,19 @@ static void on_signal(int signal) {
   sem_post(&power);
 }
 
+static int is_set(const char *name) {
+  const char *value = getenv(name);
+  return value != NULL && strcmp(value, "1") == 0;
+}
+
 __attribute__((constructor)) static void begin(void) {
   real_fdatasync = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
   real_fsync = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
   const char *place = getenv("POWER_FOLDER");
   if (place == NULL || realpath(place, folder) == NULL) give_up("power-failure: no POWER_FOLDER\n");
   folder_bytes = strlen(folder);
-  drop_log_syncs = getenv("DROP_FSYNC") != NULL && strcmp(getenv("DROP_FSYNC"), "1") == 0;
+  drop_log_syncs = is_set("DROP_FSYNC");
+  keep_part = is_set("KEEP_PART");
   each_file(folder, believe);
   sem_init(&power, 0, 0);
   struct sigaction action = {.sa_handler = freeze};

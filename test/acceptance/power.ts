@@ -36,8 +36,10 @@ export function powered(options: {
   readonly dataFolder: string
   /** Syncing a write-ahead log does nothing and answers that all is well. */
   readonly dropLogSyncs?: boolean
+  /** Replicas whose files keep a random part of what was not synced. */
+  readonly keepPart?: readonly string[]
 }): (name: string) => readonly string[] {
-  const { library, dataFolder, dropLogSyncs = false } = options
+  const { library, dataFolder, dropLogSyncs = false, keepPart = [] } = options
   return (name) => {
     if (!name.startsWith('db-')) return []
     const folder = join(dataFolder, name)
@@ -47,6 +49,7 @@ export function powered(options: {
       `LD_PRELOAD=${library}`,
       `POWER_FOLDER=${folder}`,
       `DROP_FSYNC=${Number(dropLogSyncs)}`,
+      `KEEP_PART=${Number(keepPart.includes(name))}`,
     ]
   }
 }

@@ -133,4 +133,16 @@ async function explained(t: Test, cluster: TestCluster): Promise<void> {
   t.match(problemOf(answer), { code: 'quorum-lost', outcome: 'not-applied' })
   t.ok(problemOf(answer).missing?.includes('db-1'), 'and so does a refused write')
   await forceBootstrap(cluster, 'db-0')
+  await cluster.waitFor(
+    'db-1, which is empty, joins by itself',
+    async () => {
+      const { membership } = await statusOf(cluster, await cluster.leader())
+      return (membership?.voters.length ?? 0) > 1
+    },
+    60_000,
+  )
+  // Its new disk may hold data of the old cluster by now, which is not to be mixed with the new.
+  await cluster.crash('db-2')
+  cluster.deleteData('db-2')
+  cluster.start('db-2')
 }

@@ -9,10 +9,10 @@ import { nextChange } from './membership-policy.ts'
 import type { Progress } from './progress.ts'
 import { proposeMembership, syncProgress } from './replication.ts'
 import type { CoreState, Leading } from './state.ts'
-import { committedInTerm } from './state.ts'
 import { handOverBeforeRemoval, isCaughtUp } from './transfer.ts'
 import type { MemberId, Membership } from './types.ts'
 import { ordinalOf } from './types.ts'
+import { committedInTerm } from './verbs.ts'
 
 /** A peer of this cluster said hello. Every replica remembers: any may have to act on it. */
 export function handleHeard(state: CoreState, member: MemberId): void {

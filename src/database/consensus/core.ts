@@ -27,8 +27,8 @@ import {
 } from './replication.ts'
 import { becomeFollower, canPropose, restartTimer } from './roles.ts'
 import type { CoreState, Leading, WriteRecord } from './state.ts'
-import { emit, newEffects, newState, sealWrite } from './state.ts'
-import { refusing, roleName, statusOf } from './status.ts'
+import { newEffects, newState } from './state.ts'
+import { freshAt_ms, refusing, roleName, statusOf } from './status.ts'
 import {
   considerHandBack,
   considerSlowDisk,
@@ -46,8 +46,10 @@ import type {
   Input,
   Instant,
   MemberId,
+  Membership,
   Restored,
 } from './types.ts'
+import { emit, sealWrite } from './verbs.ts'
 
 export { genesisEntry } from './membership.ts'
 
@@ -93,6 +95,13 @@ export class Core {
   }
   get commit(): number {
     return this.#state.commit
+  }
+  get membership(): Membership | undefined {
+    return this.#state.log.membership
+  }
+  /** As in the status, for each stale read. */
+  get freshAt_ms(): number {
+    return freshAt_ms(this.#state)
   }
 }
 
@@ -165,19 +174,36 @@ function noticePause(state: CoreState, { now_ms, wall_ms }: Instant): void {
 
 function tick(state: CoreState): void {
   const { leading } = state
-  if (leading === undefined) tickElection(state)
-  else tickLeader(state, leading)
+  const late = isLate(state)
+  if (leading !== undefined) {
+    tickLeader(state, leading, late)
+    return
+  }
+  if (!late) tickElection(state)
   tickReads(state)
 }
 
-function tickLeader(state: CoreState, leading: Leading): void {
+/**
+ * A tick that comes late after a stall comes before the messages that waited meanwhile, so silence
+ * is not judged by it, but by the next one.
+ */
+function isLate(state: CoreState): boolean {
+  const gap_ms = state.now_ms - state.ticked_ms
+  state.ticked_ms = state.now_ms
+  state.tickLate = !state.tickLate && gap_ms > 2 * state.config.heartbeat_ms
+  return state.tickLate
+}
+
+function tickLeader(state: CoreState, leading: Leading, late: boolean): void {
   const silent_ms = state.now_ms - quorumAnswered_ms(state, leading)
-  if (silent_ms > state.config.electionTimeout_ms) {
+  if (!late && silent_ms > state.config.electionTimeout_ms) {
     const why = 'a quorum has not answered'
     becomeFollower(state, { term: state.term, leader: undefined, why })
     return
   }
   tickSteadiness(state, leading)
+  // Rounds are heartbeats too, so they go first.
+  tickReads(state)
   sendHeartbeats(state, leading)
   tickTransfer(state, leading)
   considerSlowDisk(state, leading)
@@ -235,18 +261,20 @@ function finish(state: CoreState): void {
 function tell(state: CoreState): void {
   const { told, log, term, leader } = state
   const { membership } = log
-  const role = roleName(state)
-  if (role !== told.role) {
-    told.role = role
-    emit(state, { type: 'role', role, term })
+  if (state.role !== told.role || membership !== told.membership) {
+    told.role = state.role
+    const name = roleName(state)
+    if (name !== told.roleName) emit(state, { type: 'role', role: name, term })
+    told.roleName = name
   }
   if (leader !== told.leader || (leader !== undefined && term !== told.term)) {
     told.leader = leader
     told.term = term
     emit(state, { type: 'leader', leader, term })
   }
-  if (membership !== told.membership && membership !== undefined) {
+  if (membership !== told.membership) {
     told.membership = membership
+    if (membership === undefined) return
     emit(state, { type: 'membership', index: log.membershipIndex, membership })
   }
 }

@@ -19,9 +19,9 @@ import {
   restartTimer,
 } from './roles.ts'
 import type { CoreState } from './state.ts'
-import { isVoter, send, touchHardState } from './state.ts'
 import type { Membership, Message } from './types.ts'
 import { ordinalOf } from './types.ts'
+import { isVoter, send, touchHardState } from './verbs.ts'
 
 const ROUNDS_IN_ORDER = 2
 

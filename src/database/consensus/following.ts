@@ -9,8 +9,8 @@ import { assert } from '../../shared/assert.ts'
 import { followsChain } from './entry.ts'
 import { becomeFollower } from './roles.ts'
 import type { CoreState } from './state.ts'
-import { advanceCommit, appendEntry, committedInTerm, diverge, draftOf, send } from './state.ts'
 import type { MemberId, Message, SnapshotMeta } from './types.ts'
+import { advanceCommit, appendEntry, committedInTerm, diverge, draftOf, send } from './verbs.ts'
 
 type Append = Message & { type: 'append' }
 

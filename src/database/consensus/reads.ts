@@ -14,8 +14,8 @@ import { READS_WAITING_MAX } from '../../shared/limits.ts'
 import { majority } from './quorum.ts'
 import { sendHeartbeat } from './replication.ts'
 import type { CoreState, Leading, ReadWaiter } from './state.ts'
-import { advanceCommit, committedInTerm, send } from './state.ts'
 import type { MemberId, Message, ReadToken } from './types.ts'
+import { advanceCommit, committedInTerm, send } from './verbs.ts'
 
 /** A read of this replica's own. */
 export function handleRead(state: CoreState, id: number): void {

@@ -18,8 +18,8 @@ import { confirmRound, handleReadIndex, handleReadIndexReply } from './reads.ts'
 import { handleAppendReply } from './replication.ts'
 import { becomeFollower } from './roles.ts'
 import type { CoreState } from './state.ts'
-import { send } from './state.ts'
 import type { Input, Message } from './types.ts'
+import { send } from './verbs.ts'
 
 /** Terms first (Raft §5.1), then the message itself. */
 export function receive(state: CoreState, message: Message): void {

@@ -15,8 +15,8 @@ import { encodeMembership } from './membership.ts'
 import { Progress } from './progress.ts'
 import { quorumValue } from './quorum.ts'
 import type { CoreState, Leading } from './state.ts'
-import { advanceCommit, appendEntry, send } from './state.ts'
 import type { MemberId, Membership, Message, ReadToken } from './types.ts'
+import { advanceCommit, appendEntry, send } from './verbs.ts'
 
 const NO_ENTRIES: readonly Entry[] = []
 

@@ -18,9 +18,9 @@ import { Progress } from './progress.ts'
 import { refuseRequests, refuseRounds } from './reads.ts'
 import { propose, quorumAnswered_ms, syncProgress } from './replication.ts'
 import type { CoreState, Leading } from './state.ts'
-import { committedInTerm, emit, send, touchHardState } from './state.ts'
 import type { LeadReason, MemberId, Membership } from './types.ts'
 import { ordinalOf } from './types.ts'
+import { committedInTerm, emit, send, touchHardState } from './verbs.ts'
 
 /** Starts the wait for a leader anew. */
 export function restartTimer(state: CoreState): void {

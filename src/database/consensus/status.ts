@@ -4,8 +4,8 @@ import { majority } from './quorum.ts'
 import { logTime_ms, quorumAnswered_ms } from './replication.ts'
 import { canPropose } from './roles.ts'
 import type { CoreState } from './state.ts'
-import { committedInTerm, isVoter } from './state.ts'
 import type { CoreStatus, RoleName } from './types.ts'
+import { committedInTerm, isVoter } from './verbs.ts'
 
 export function roleName(state: CoreState): RoleName {
   if (state.role === 'leader') return 'leader'

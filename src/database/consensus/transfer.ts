@@ -11,8 +11,8 @@
 import { CAUGHT_UP_ENTRIES } from '../../shared/limits.ts'
 import type { Progress } from './progress.ts'
 import type { CoreState, Drain, Leading } from './state.ts'
-import { committedInTerm, emit, send } from './state.ts'
 import type { MemberId } from './types.ts'
+import { committedInTerm, emit, send } from './verbs.ts'
 
 /** A hand-back whose leader lasts less than this many S has failed. */
 const LASTING = 10
@@ -192,10 +192,17 @@ function handOverForDrain(state: CoreState, leading: Leading, drain: Drain): voi
     startTransfer(state, leading, { to: target.member, reason: 'hand-over' })
     return
   }
-  // A new leader has not heard from everyone yet.
-  const young = state.now_ms - leading.since_ms < state.config.electionTimeout_ms
-  const unheard = leading.voters.some((peer) => peer !== leading.own && peer.answered_ms < 0)
-  if (!young || !unheard) endDrain(state, drain, 'no voter can take over')
+  // One that is still catching up, or that a new leader has not heard from, may be worth a wait.
+  const { now_ms, config } = state
+  const patient = now_ms - drain.since_ms < config.electionTimeout_ms
+  const hope = leading.voters.some((peer) => {
+    if (peer === leading.own || drain.tried.has(peer.member)) return false
+    if (leading.removing.has(peer.member)) return false
+    if (peer.answered_ms < 0) return now_ms - leading.since_ms < config.electionTimeout_ms
+    const { electable, draining } = peer.health
+    return electable && !draining && answers(state, peer) && peer.state !== 'snapshot'
+  })
+  if (!patient || !hope) endDrain(state, drain, 'no voter can take over')
 }
 
 function endDrain(state: CoreState, drain: Drain, why: string): void {

@@ -25,6 +25,8 @@ export type HousekeepingOptions = {
   /** Free space below which this replica asks for no more puts, bytes. */
   readonly freeMin_bytes: number
   readonly draining: () => boolean
+  /** Called each round, for what is looked at now and then. */
+  readonly onRound: () => void
   readonly onFatal: (error: unknown) => void
 }
 
@@ -85,6 +87,7 @@ export class Housekeeping {
     this.#round += 1
     this.#space = await storage.space()
     if (this.#closed || loop.halted) return
+    this.#options.onRound()
     loop.step({ type: 'health', health: this.health() })
     const target = loop.logMeter.target(loop.applied)
     if (target !== undefined) loop.compact(target)

@@ -108,6 +108,8 @@ export class Loop {
       applied: () => this.applied,
       revision: () => this.revision,
       age_ms: () => this.age_ms(),
+      // Only who had caught up became a voter.
+      wasWhole: () => this.status().membership?.voters.includes(options.core.self) ?? false,
       problem: () => this.problem(),
       ask: (id) => this.step({ type: 'read', id }),
     })

@@ -13,6 +13,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
 import { ENTRY_VERSION } from '../consensus/entry.ts'
 import { type CoreEvent, type MemberId, type Membership, memberId } from '../consensus/types.ts'
+import { Allegiance } from './allegiance.ts'
 import { type Fingerprint, Fingerprints, NO_FINGERPRINT } from './fingerprints.ts'
 import { Forming, historyOf } from './forming.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -27,6 +28,9 @@ import type {
   Transport,
 } from './ports.ts'
 import { Views } from './views.ts'
+
+/** A leader has this many election timeouts to speak to a replica that holds nothing yet. */
+const JOIN_PATIENCE_TIMEOUTS = 5
 
 export type ReplicaOptions = {
   readonly storage: Storage
@@ -76,6 +80,7 @@ export class Replica {
   #clusterId: string
   #persistedId: boolean
   readonly #forming: Forming
+  readonly #allegiance: Allegiance
   #draining = false
   #stopped = false
   #drained: (() => void) | undefined
@@ -97,6 +102,14 @@ export class Replica {
       onWaiting: (why) => options.onEvent({ type: 'waiting', why }),
       onJoin: (clusterId) => this.#join(clusterId),
       onFormed: (membership, stored) => this.#formed(membership, stored),
+    })
+    this.#allegiance = new Allegiance({
+      clock: options.clock,
+      patience_ms: JOIN_PATIENCE_TIMEOUTS * options.timing.electionTimeout_ms,
+      settled: () => this.#persistedId || this.#loop === undefined,
+      led: () => this.#loop?.status().leader !== undefined,
+      accompanied: () => this.#accompanied(),
+      giveUp: (why) => options.onFatal(new ClusterError('wrong-cluster', why)),
     })
     this.views = new Views({
       name: options.name,
@@ -179,6 +192,7 @@ export class Replica {
     if (this.#stopped) return
     this.#stopped = true
     this.#forming.stop()
+    this.#allegiance.stop()
     this.#housekeeping?.close()
     await this.#loop?.stop()
     this.lanes.close()
@@ -261,6 +275,9 @@ export class Replica {
       loop,
       freeMin_bytes: diskFreeMin_bytes,
       draining: () => this.#draining,
+      onRound: () => {
+        if (this.#isRemoved(this.#self)) this.#removed('the cluster removed this incarnation')
+      },
       onFatal: (error) => this.#options.onFatal(error),
     })
     loop.start()
@@ -279,13 +296,14 @@ export class Replica {
   #event(event: CoreEvent): void {
     this.#options.onEvent(event)
     if (event.type === 'drained') this.#drained?.()
-    if (event.type === 'membership') this.#membershipChanged(event.membership)
     if (event.type === 'role' || event.type === 'leader') this.lanes.broadcast()
   }
 
-  #membershipChanged(membership: Membership): void {
-    if (membership.removed.includes(this.#self))
-      this.#removed('the cluster removed this incarnation')
+  /** Only a committed removal is final: another one may yet be undone. */
+  #isRemoved(member: MemberId): boolean {
+    const status = this.#loop?.status()
+    if (status?.membership === undefined || status.membershipIndex > status.commit) return false
+    return status.membership.removed.includes(member)
   }
 
   // Peers.
@@ -313,8 +331,7 @@ export class Replica {
     if (hello.clusterId === '') return undefined
     if (hello.clusterId !== this.#clusterId) return 'wrong-cluster'
     const member = memberId(hello.ordinal, hello.incarnation)
-    const membership = this.#loop.status().membership
-    if (membership?.removed.includes(member)) return 'removed-replica'
+    if (this.#isRemoved(member)) return 'removed-replica'
     this.#loop.step({ type: 'heard', member })
     this.#compare(member, hello.fingerprint)
     return undefined
@@ -350,10 +367,13 @@ export class Replica {
       this.#options.onEvent({ type: 'refused', why })
     }
     if (code === 'removed-replica' && this.#clusterId !== '') this.#removed(why)
-    if (code === 'wrong-cluster' && !this.#persistedId && this.#loop !== undefined) {
-      // Followed a cluster that is no more, and holds nothing of it: look around again.
-      this.#options.onFatal(new ClusterError('wrong-cluster', why))
-    }
+    if (code === 'wrong-cluster') this.#allegiance.refused(why)
+  }
+
+  #accompanied(): boolean {
+    return this.#options.transport
+      .peers()
+      .some((peer) => peer.connected && peer.hello?.clusterId === this.#clusterId)
   }
 
   #removed(why: string): void {

@@ -38,6 +38,8 @@ export type ReadState = {
   revision(): number
   /** Age of the applied state, ms; -1: unknown. */
   age_ms(): number
+  /** It held all the data once. One that never did would tell of keys that they do not exist. */
+  wasWhole(): boolean
   /** Why no linearizable read is possible now, as far as this replica can tell. */
   problem(): { code: ErrorCode; message: string }
   /** Starts a read round for this id. */
@@ -128,6 +130,10 @@ export class WaitingReads {
       return true
     }
     const age_ms = this.#state.age_ms()
+    if (age_ms < 0 && !this.#state.wasWhole()) {
+      waiting.waiter.refuse('cluster-forming', 'this replica has not received its data yet')
+      return true
+    }
     if (terms.maxStale_ms > 0 && (age_ms < 0 || age_ms > terms.maxStale_ms)) {
       waiting.waiter.refuse('too-stale', `this replica's state is ${describeAge(age_ms)}`)
       return true

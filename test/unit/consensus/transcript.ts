@@ -214,6 +214,33 @@ const COMMANDS: Record<string, Command> = {
     }
     return 'it does not campaign'
   },
+  // lapse [replica] …: T passes for them without a step, so that no lease runs any more.
+  lapse(context) {
+    for (const replica of each(context)) {
+      replica.now_ms += context.harness.timing.electionTimeout_ms
+    }
+    return undefined
+  },
+  // elect <replica> <voter> …: it wins an election among these alone; the rest hears nothing yet.
+  elect({ harness, args }) {
+    const some = args.map((which) => harness.replica(which))
+    const [candidate] = some as [Replica]
+    for (const replica of some) replica.now_ms += harness.timing.electionTimeout_ms
+    const members = some.map((replica) => replica.member)
+    for (let turns = 0; turns < 400; turns += 1) {
+      const between = harness.flights.filter(
+        ({ message }) => members.includes(message.from) && members.includes(message.to),
+      )
+      for (const flight of between) {
+        if (candidate.core?.status().role === 'leader') return undefined
+        harness.deliver(flight)
+      }
+      if (candidate.core?.status().role === 'leader') return undefined
+      const moved = some.filter((replica) => harness.persist(replica)).length > 0
+      if (between.length === 0 && !moved) harness.tick(candidate, 25)
+    }
+    return 'it is not elected'
+  },
   // run <ms>: time passes for all; only what matters is told.
   run({ harness, args, quietly }) {
     quietly(() => harness.run(Number(args[0])))
@@ -310,7 +337,7 @@ const COMMANDS: Record<string, Command> = {
     return effects?.proposed === undefined ? 'not taken' : undefined
   },
   // fill <replica> <count>: that many small entries, settled, untold.
-  fill({ harness, args, quietly, say }) {
+  fill({ harness, args, quietly, say, forget }) {
     const replica = harness.replica(args[0] ?? '')
     quietly(() => {
       const before = replica.applied
@@ -318,6 +345,7 @@ const COMMANDS: Record<string, Command> = {
         harness.propose(replica, `fill ${n}`)
         harness.stabilize()
       }
+      forget()
       say(`applied ${before} → ${replica.applied}`)
     })
     return undefined
@@ -460,6 +488,7 @@ function statusLine(replica: Replica): string {
     `leader ${name(status.leader)}`,
     `commit ${status.commit} last ${status.lastIndex}`,
   ]
+  if (status.vote !== '' && status.vote !== status.leader) parts.push(`vote ${name(status.vote)}`)
   if (status.role === 'leader') {
     parts.push(status.leadReason ?? '')
     if (!status.canPropose) parts.push('takes no proposals')

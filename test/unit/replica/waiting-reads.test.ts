@@ -6,12 +6,13 @@ import {
 } from '../../../src/database/replica/waiting-reads.ts'
 
 function stage() {
-  const state = { now: 0, applied: 0, revision: 0, age: 0, asked: [] as number[] }
+  const state = { now: 0, applied: 0, revision: 0, age: 0, whole: true, asked: [] as number[] }
   const reads = new WaitingReads({
     now_ms: () => state.now,
     applied: () => state.applied,
     revision: () => state.revision,
     age_ms: () => state.age,
+    wasWhole: () => state.whole,
     problem: () => ({ code: 'no-leader', message: 'nobody leads' }),
     ask: (id) => state.asked.push(id),
   })
@@ -92,6 +93,25 @@ t.test('maxStale bounds the age; an unknown age is too old', async (t) => {
   reads.add({ ...stale, maxStale_ms: 50 }, fresh)
   t.same([old.said, unknown.said, fresh.said], [['too-stale'], ['too-stale'], ['read at age 50']])
 })
+
+t.test(
+  'a replica that never held all the data answers no stale read before a leader',
+  async (t) => {
+    const { state, reads } = stage()
+    const [empty, voter, led] = [waiter(), waiter(), waiter()]
+    state.age = -1
+    state.whole = false
+    reads.add(stale, empty)
+    t.same(empty.said, ['cluster-forming'])
+    state.whole = true
+    reads.add(stale, voter)
+    t.same(voter.said, ['read at age -1'], 'one that did says what it has')
+    state.age = 7
+    state.whole = false
+    reads.add(stale, led)
+    t.same(led.said, ['read at age 7'], 'and so does one that knows how old it is')
+  },
+)
 
 t.test('minRevision waits until the replica is there, or says that it is not', async (t) => {
   const { state, reads } = stage()

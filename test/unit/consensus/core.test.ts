@@ -1,0 +1,191 @@
+/** What transcripts do not show: quorums, flow control, clocks, freshness, log time, queue limits. */
+
+import t from 'tap'
+import { Progress } from '../../../src/database/consensus/progress.ts'
+import { majority, quorumValue, tally } from '../../../src/database/consensus/quorum.ts'
+import type { Effects } from '../../../src/database/consensus/types.ts'
+import {
+  INFLIGHT_APPENDS_MAX,
+  INFLIGHT_BYTES_MAX,
+  LOG_TIME_STEP_MS_MAX,
+  READS_WAITING_MAX,
+} from '../../../src/shared/limits.ts'
+import { Harness, type Replica, WALL_START_MS } from './harness.ts'
+
+function formed(count: number): { harness: Harness; leader: Replica } {
+  const harness = new Harness({ seed: 1, observer: {} })
+  harness.found(count)
+  harness.run(3000)
+  return { harness, leader: harness.leader as Replica }
+}
+
+t.test('a quorum is more than half', (t) => {
+  t.same(
+    [1, 2, 3, 4, 5, 7].map((count) => majority(count)),
+    [1, 2, 2, 3, 3, 4],
+  )
+  t.equal(quorumValue([]), 0)
+  t.equal(quorumValue([5]), 5)
+  t.equal(quorumValue([5, 9]), 5)
+  t.equal(quorumValue([1, 9, 5]), 5)
+  t.equal(quorumValue([3, 9, 5, 1]), 3)
+  t.equal(quorumValue([2, 2, 8, 9, 10]), 8)
+  const voters = ['0/a', '1/a', '2/a']
+  t.equal(tally(voters, new Map([['0/a', true]])), 'pending')
+  t.equal(tally(voters, new Map(Object.entries({ '0/a': true, '9/z': true }))), 'pending')
+  t.equal(tally(voters, new Map(Object.entries({ '0/a': true, '2/a': true }))), 'won')
+  t.equal(tally(voters, new Map(Object.entries({ '1/a': false, '2/a': false }))), 'lost')
+  t.end()
+})
+
+t.test('the window counts appends and bytes, and answers free it', (t) => {
+  const progress = new Progress('1/a', 1)
+  t.equal(progress.paused, false)
+  progress.sentEntries(1, 10)
+  t.equal(progress.paused, true, 'one probe at a time')
+  progress.acked(1)
+  t.equal(progress.state, 'replicate')
+  for (let index = 2; index < 2 + INFLIGHT_APPENDS_MAX; index += 1) {
+    t.equal(progress.paused, false)
+    progress.sentEntries(index, 10)
+  }
+  t.equal(progress.paused, true)
+  progress.acked(3)
+  t.equal(progress.inflight, INFLIGHT_APPENDS_MAX - 2)
+  t.equal(progress.paused, false)
+  progress.sentEntries(progress.next, INFLIGHT_BYTES_MAX)
+  t.equal(progress.paused, true, 'by bytes')
+  t.equal(progress.rejected(3, 0), false, 'old news')
+  t.equal(progress.rejected(9, 5), true)
+  t.same([progress.state, progress.next], ['probe', 4])
+  t.equal(progress.rejected(9, 5), false, 'only the probe under way counts')
+  t.end()
+})
+
+t.test('stale reads know their age', (t) => {
+  const { harness, leader } = formed(3)
+  const follower = harness.replica('2')
+  const age = (replica: Replica): number =>
+    replica.now_ms - (replica.core?.status(harness.instant(replica)).freshAt_ms ?? Number.NaN)
+  t.ok(age(leader) <= 200 && age(leader) >= 0, 'a leader: its last answered heartbeat')
+  t.ok(age(follower) <= 300 && age(follower) >= 0, 'a follower: its echoed answer')
+  harness.partition([[leader, harness.replica('1')], [follower]])
+  harness.run(900)
+  t.ok(age(follower) >= 900, 'it grows while no leader is heard')
+  t.ok(age(leader) <= 200)
+  const fresh = harness.replace(harness.replica('1'))
+  t.equal(fresh.core?.status().freshAt_ms, -1, 'unknown on an empty disk')
+  t.end()
+})
+
+t.test('log time follows the monotonic clock, and the wall clock by bounded steps only', (t) => {
+  const { harness, leader } = formed(1)
+  const start_ms = leader.core?.status(harness.instant(leader)).logTime_ms as number
+  leader.now_ms += 500
+  const entry = harness.propose(leader, 'a')?.proposed
+  t.equal(entry?.time_ms, start_ms + 500)
+  harness.stabilize()
+  // An hour without a leader: one step towards the wall clock, not the whole way.
+  harness.crash(leader)
+  leader.now_ms += 3_600_000
+  harness.start(leader)
+  harness.run(100)
+  const later_ms = leader.disk.entries.at(-1)?.time_ms as number
+  t.ok(later_ms >= start_ms + 500 + LOG_TIME_STEP_MS_MAX)
+  t.ok(later_ms < start_ms + 500 + LOG_TIME_STEP_MS_MAX + 1000)
+  // A wall clock that was set back never moves it back.
+  const { core } = leader
+  const effects = core?.step({ now_ms: leader.now_ms, wall_ms: 5 }, propose('b')) as Effects
+  t.ok((effects.proposed?.time_ms as number) >= later_ms)
+  t.ok(later_ms < WALL_START_MS + leader.now_ms)
+  t.end()
+})
+
+function propose(text: string): { type: 'propose'; count: number; payload: Buffer } {
+  return { type: 'propose', count: 1, payload: Buffer.from(text) }
+}
+
+t.test('revisions continue over a restart, whatever was in memory', (t) => {
+  const { harness, leader } = formed(1)
+  const first = harness.propose(leader, 'a')?.proposed
+  harness.stabilize()
+  harness.propose(leader, 'never synced')
+  harness.crash(leader)
+  harness.start(leader)
+  harness.run(100)
+  const next = harness.propose(leader, 'b')?.proposed
+  t.equal(first?.firstRevision, 1)
+  t.equal(next?.firstRevision, 2)
+  t.end()
+})
+
+t.test('reads beyond the limit are refused, not queued', (t) => {
+  const { harness, leader } = formed(3)
+  harness.partition([[leader], [harness.replica('1'), harness.replica('2')]])
+  const instant = harness.instant(leader)
+  let refused = 0
+  for (let id = 0; id < READS_WAITING_MAX + 10; id += 1) {
+    const effects = leader.core?.step(instant, { type: 'read', id }) as Effects
+    refused += effects.reads.length
+  }
+  t.equal(refused, 9, 'one round is under way beside the full queue')
+  t.end()
+})
+
+t.test('a paused process restarts its waits; a tick late by less is nothing', (t) => {
+  const { harness, leader } = formed(3)
+  leader.now_ms += 1000
+  t.equal(harness.step(leader, { type: 'tick' })?.events.length, 0)
+  leader.now_ms += 1001
+  const events = harness.step(leader, { type: 'tick' })?.events ?? []
+  t.match(events[0], { type: 'stepped-down' })
+  t.end()
+})
+
+t.test('a single voter that was paused goes on: nobody else could have been elected', (t) => {
+  const { harness, leader } = formed(1)
+  leader.now_ms += 60_000
+  t.equal(harness.step(leader, { type: 'tick' })?.events.length, 0)
+  t.equal(leader.core?.canPropose, true)
+  t.end()
+})
+
+t.test('messages for another incarnation are dropped', (t) => {
+  const { harness, leader } = formed(3)
+  const follower = harness.replica('1')
+  leader.now_ms += 100
+  harness.step(leader, { type: 'tick' })
+  const flight = harness.flights.find(({ message }) => message.to === follower.member)
+  const message = { ...(flight as NonNullable<typeof flight>).message, to: '1/z' }
+  const effects = harness.step(follower, { type: 'message', message })
+  t.equal(effects?.messages.length, 0)
+  t.end()
+})
+
+t.test('a replica that diverged answers nothing any more', (t) => {
+  const { harness, leader } = formed(3)
+  const follower = harness.replica('2')
+  harness.propose(leader, 'a')
+  harness.stabilize()
+  harness.run(100)
+  const { log } = { log: follower.disk }
+  const wrong = { previousIndex: log.lastIndex, previousTerm: 99 }
+  const message = {
+    type: 'append' as const,
+    from: leader.member,
+    to: follower.member,
+    term: leader.core?.term ?? 0,
+    ...wrong,
+    entries: [],
+    commit: 0,
+    sent_ms: 0,
+    echo_ms: -1,
+    token: undefined,
+  }
+  const effects = harness.step(follower, { type: 'message', message })
+  t.match(effects?.events[0], { type: 'diverged', index: log.lastIndex })
+  t.equal(effects?.messages.length, 0)
+  harness.read(follower)
+  t.equal(harness.step(follower, { type: 'message', message })?.messages.length, 0)
+  t.end()
+})
