@@ -35,6 +35,8 @@ export const APPEND_BYTES_MAX = 1024 * 1024
 export const LOG_CACHE_BYTES_MAX = 16 * 1024 * 1024
 /** Bytes queued on one link to a peer; beyond, messages are dropped (consensus sends again). */
 export const LINK_QUEUE_BYTES_MAX = 16 * 1024 * 1024
+/** Records kept in memory although the disk has them, bytes. */
+export const RECENT_RECORDS_BYTES_MAX = 32 * 1024 * 1024
 /** Sessions of API servers a cluster keeps; the least recently used expires first. */
 export const SESSIONS_MAX = 256
 /** Results a session keeps above its floor; a command beyond is refused, not executed. */

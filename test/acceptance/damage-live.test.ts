@@ -158,6 +158,8 @@ for (const damaged of [
     const answer = await client.call(`${cluster.url}/v1/kv/new?timeout=1s`, 'PUT', 'value')
     t.comment(answer.body)
     if (damaged.length === names.length) return
+    const { missing } = JSON.parse(answer.body) as { missing: readonly string[] }
+    t.strictSame(missing, damaged, 'the refusal names who is missing')
     const old = await client.call(`${cluster.url}/v1/kv/load/1/0/0?consistency=stale`, 'GET')
     t.equal(old.status, 200, 'old values are still read as stale ones')
   })

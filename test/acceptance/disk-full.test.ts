@@ -181,6 +181,7 @@ t.test('not a byte left: on one disk, then on all', { skip }, async (t) => {
     for (const name of names) {
       t.equal(ballastBytes(cluster, name), 0, `${name} has given up its ballast`)
       t.comment(`${name}: ${(freeBytes(disk(cluster, name)) / MIB).toFixed(1)} MiB free`)
+      t.strictSame((await ownRow(cluster, name)).notes, [], `${name} takes nothing for damaged`)
     }
     t.strictSame(await load.check(), [], `${names}: nothing acknowledged is missing`)
   }

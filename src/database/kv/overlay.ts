@@ -2,14 +2,16 @@
  * Records that were applied and are not on disk yet (DESIGN §6: committed entries are applied in
  * memory at once and reach LevelDB with the next synced batch).
  *
- *      set ──► current ──take──► in flight ──persisted──► dropped: the disk has it
+ *      set ──► current ──take──► in flight ──persisted──► recent: the disk has it, and for a while
+ *                                                         memory too (recent-records.ts)
  *
- * A read looks in `current`, then in what is in flight, then on the disk: so a record is readable
+ * A read looks in `current`, in what is in flight, in `recent`, on the disk: a record is readable
  * at each moment, wherever it is. Keys are latin1 text of their bytes: Maps compare text by value,
  * and its order is the bytes' order.
  */
 
 import { assert } from '../../shared/assert.ts'
+import { RecentRecords } from './recent-records.ts'
 import { recordExpires_ms } from './record.ts'
 import type { KvChanges, RecordReader } from './types.ts'
 
@@ -24,6 +26,8 @@ export class Overlay {
   readonly #disk: RecordReader
   #current = newLayer()
   #inFlight: Layer | undefined
+  /** Equal to the disk's, for keys that no layer above has. */
+  readonly #recent = new RecentRecords()
   /** For keys of `current` that ever had one: when they expired before, 0: never. */
   #expiredBefore = new Map<string, number>()
 
@@ -39,7 +43,11 @@ export class Overlay {
     const inFlight = this.#inFlight?.records.get(text)
     if (inFlight !== undefined) return inFlight
     if (this.#inFlight?.deletes && this.#inFlight.records.has(text)) return undefined
-    return this.#disk.get(key)
+    const recent = this.#recent.get(text)
+    if (recent !== undefined) return recent
+    const stored = this.#disk.get(key)
+    if (stored !== undefined) this.#recent.set(text, stored)
+    return stored
   }
 
   /** Replaces a key's record; undefined: deletes it. `previous` is what `get` gave. */
@@ -77,6 +85,10 @@ export class Overlay {
   /** What was in flight is on disk now. */
   persisted(): void {
     assert(this.#inFlight !== undefined, 'no changes are in flight')
+    for (const [text, record] of this.#inFlight.records) {
+      if (record === undefined) this.#recent.delete(text)
+      else this.#recent.set(text, record)
+    }
     this.#inFlight = undefined
   }
 
