@@ -28,12 +28,22 @@ export function diagnose(pool: ReplicaPool): Diagnosis {
     const message = `${leader.name} leads, but did not answer in time`
     return { code: 'deadline-exceeded', message, missing }
   }
+  if (fresh.every(holdsNothing)) {
+    const names = fresh.map((replica) => replica.name).sort()
+    const message = `no replica that answers holds the cluster's data; empty: ${names.join(', ')}`
+    return { code: 'quorum-lost', message, missing: [...new Set([...missing, ...names])].sort() }
+  }
   const problems = fresh.flatMap(({ status }) => status.problem ?? [])
   const code =
     problems.find((problem) => problem === 'quorum-lost') ??
     problems.find((problem) => problem !== 'no-leader') ??
     'no-leader'
   return { code, message: describe(code, missing), missing }
+}
+
+/** It belongs to a cluster, and its disk is empty: new, or set aside. */
+function holdsNothing({ status }: Replica): boolean {
+  return status.clusterId !== '' && status.history === ''
 }
 
 function missingNames(fresh: readonly Replica[]): string[] {

@@ -82,7 +82,7 @@ async function openFolder(folder: string, name: string) {
   }
 }
 
-/** Replicas' folders with several tables, a MANIFEST of many edits and a log; and the last write. */
+/** Replicas' folders with tables, a MANIFEST of many edits and a log; and the last write. */
 async function stoppedCluster(
   t: Test,
 ): Promise<{ folder: string; names: string[]; marker: string }> {

@@ -3,8 +3,8 @@
  *
  *     node test/acceptance/loader.ts <port> <keys> <value bytes> <connections>
  *
- * prints `{ "acknowledged", "again", "duration_ms" }`. Raw sockets, for an HTTP client would cost as
- * much as a server. A put that is refused is sent again; each key is acknowledged in the end.
+ * prints `{ "acknowledged", "again", "duration_ms" }`. Raw sockets, for an HTTP client would cost
+ * as much as a server. A put that is refused is sent again; each key is acknowledged in the end.
  */
 
 import { connect, type Socket } from 'node:net'

@@ -99,7 +99,7 @@ static int look(int at, const char *path, int flags, struct statx *stat) {
   return 0;
 }
 
-/* Calls `visit` for each regular file; no memory is allocated, whose lock a stopped thread may hold. */
+/* Calls `visit` for each file. Allocates nothing: a stopped thread may hold the lock for that. */
 static void each_file(const char *path, void (*visit)(int at, const char *name)) {
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;

@@ -1,8 +1,8 @@
 /**
  * All replicas lose power at once, under load: what was not synced is gone (power-failure.c), on
  * two of them but for a random part, and nothing acknowledged may be. Nor is a file that a power
- * failure cut short taken for a damaged one. The control loses its syncs on purpose, and the same check must
- * find acknowledged writes missing: else the check shows nothing.
+ * failure cut short taken for a damaged one. The control loses its syncs on purpose, and the same
+ * check must find acknowledged writes missing: else the check shows nothing.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'

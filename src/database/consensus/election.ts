@@ -109,7 +109,7 @@ export function retrySoon(state: CoreState): void {
   state.election.retry_ms = state.now_ms + state.config.stagger_ms / 2
 }
 
-/** A request for a vote in the present term (a higher one was adopted before). Raft §5.2, §5.4.1. */
+/** A request for a vote in the present term (a higher one was adopted before). Raft §5.2. */
 export function handleVote(state: CoreState, message: Message & { type: 'vote' }): void {
   const { from, lastIndex, lastTerm } = message
   const free = state.vote === from || (state.vote === '' && state.leader === undefined)

@@ -223,7 +223,7 @@ export function maybeCommit(state: CoreState, leading: Leading): void {
   leading.commitNotice = 'due'
 }
 
-/** When a quorum's latest answer was asked for, by the own clock: fresh, and surely still leader. */
+/** When a quorum's latest answers were asked for, by the own clock: it led then, surely. */
 export function quorumAnswered_ms(state: CoreState, leading: Leading): number {
   const { scratch, voters, own } = leading
   scratch.length = 0

@@ -2,7 +2,7 @@
  * Giving leadership away: hand-back (to a lower ordinal that is well again), hand-over (before a
  * stop, before being removed, away from a stuck disk). Ongaro 2014 §3.10; DESIGN §3.4–3.6.
  *
- *   start: no proposals ──▶ target's match is the last index ──▶ TimeoutNow ──▶ it campaigns at once
+ *   start: no proposals ──▶ target holds the last entry ──▶ TimeoutNow ──▶ it campaigns at once
  *                 └────────────── T is over: give up, propose again ◀──┘
  *
  * Only the leader starts one, and its state dies with the leadership (state.ts).

@@ -12,7 +12,7 @@
 
 import type { Entry } from './entry.ts'
 
-/** `<ordinal>/<incarnation>`: a replica with one disk. The same ordinal with a new disk is another. */
+/** `<ordinal>/<incarnation>`: a replica with one disk. With a new disk it is another. */
 export type MemberId = string
 
 /** The ordinal in a member's id. */
@@ -90,7 +90,7 @@ export type MessageBody =
       commit: number
       /** Leader's monotonic clock when sent; echoed, so that silence is counted from sending. */
       sent_ms: number
-      /** The `replied_ms` of the receiver's latest answer, -1 before: how fresh its stale reads are. */
+      /** `replied_ms` of the receiver's latest answer (-1: none): how fresh its reads are. */
       echo_ms: number
       /** Present when the answer also confirms a read round. */
       token: ReadToken | undefined
@@ -223,7 +223,7 @@ export type Restored = {
 
 export type CoreConfig = {
   readonly self: MemberId
-  /** Unique to this start of the process: tokens and request ids of an earlier start never match. */
+  /** Unique to this start of the process: tokens and request ids of an earlier one never match. */
   readonly start: string
   readonly electionTimeout_ms: number
   readonly heartbeat_ms: number

@@ -20,7 +20,7 @@ export function emit(state: CoreState, event: CoreEvent): void {
   state.effects.events.push(event)
 }
 
-/** The write that this step gathers; made at first use, so that `lastWrite` names it from then on. */
+/** The write that this step gathers; made at first use, `lastWrite` names it from then on. */
 export function draftOf(state: CoreState): Draft {
   if (state.draft === undefined) {
     state.draft = { hardState: false, truncateFrom: undefined, entries: [], install: undefined }

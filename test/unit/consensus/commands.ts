@@ -315,9 +315,8 @@ export const COMMANDS: Record<string, Command> = {
   membership(context) {
     for (const replica of each(context)) {
       const status = replica.core?.status()
-      context.say(
-        `${name(replica.member)} at ${status?.membershipIndex}: ${formatMembership(status?.membership)}`,
-      )
+      const what = formatMembership(status?.membership)
+      context.say(`${name(replica.member)} at ${status?.membershipIndex}: ${what}`)
     }
     return undefined
   },

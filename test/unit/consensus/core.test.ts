@@ -1,4 +1,4 @@
-/** What transcripts do not show: quorums, flow control, clocks, freshness, log time, queue limits. */
+/** What transcripts do not show: quorums, flow control, clocks, freshness, log time, limits. */
 
 import t from 'tap'
 import { Progress } from '../../../src/database/consensus/progress.ts'

@@ -310,8 +310,10 @@ class Schedule {
     const harness = this.#harness
     if (!this.#weather.losesDisk || this.#size < 3) return
     const { leader } = harness
-    const membership = leader?.core?.status().membership
-    if (leader === undefined || membership?.opened !== true) return
+    const status = leader?.core?.status()
+    const membership = status?.membership
+    if (leader === undefined || status === undefined || membership?.opened !== true) return
+    if (status.membershipIndex > status.commit) return
     const { voters, learners } = membership
     const whole = harness.replicas.filter((it) => voters.includes(it.member))
     const latest = whole.every((it) => harness.replica(String(ordinalOf(it.member))) === it)
