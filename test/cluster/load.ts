@@ -23,6 +23,8 @@ export type LoadOptions = {
   readonly clients: number
   /** Pause between two operations of a client, ms; 0 if absent. */
   readonly pause_ms?: number
+  /** Deadline of a write, as a query says it; the server's default if absent. */
+  readonly timeout?: string
 }
 
 type Counter = {
@@ -55,7 +57,8 @@ export type Load = {
 
 /** Starts the clients; they go on until `stop`. */
 export function startLoad(options: LoadOptions): Load {
-  const { url, clients, pause_ms = 0 } = options
+  const { url, clients, pause_ms = 0, timeout } = options
+  const query = timeout === undefined ? '' : `?timeout=${timeout}`
   const client = new Client(url, clients)
   const found: string[] = []
   const acks_ms: number[] = []
@@ -76,7 +79,7 @@ export function startLoad(options: LoadOptions): Load {
   }
 
   const write = async (what: string, body: string, condition: Condition) => {
-    const outcome = await client.put(`/v1/kv/${what}`, body, condition)
+    const outcome = await client.put(`/v1/kv/${what}${query}`, body, condition)
     tally(what, outcome)
     return outcome
   }

@@ -33,7 +33,7 @@ t.test('a data folder is deleted under load', async (t) => {
   const cluster = await startCluster({ env: { ORDINAL_HAND_BACK_AFTER: '1s' } })
   t.teardown(() => cluster.stop())
   await cluster.ready()
-  const load = startLoad({ url: cluster.url, clients: CLIENTS, pause_ms: 2 })
+  const load = startLoad({ url: cluster.url, clients: CLIENTS, pause_ms: 2, timeout: '2s' })
   for (const [who, way] of LOSSES) {
     await t.test(`the ${who}'s, ${way}`, (t) => loseDisk(t, { cluster, load, who, way }))
   }

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { checkLevelFiles } from '../../../src/database/storage/level-files/check.ts'
 import { maskedCrc } from '../../../src/database/storage/level-files/format.ts'
 import { logRecords } from '../../../src/database/storage/level-files/log-file.ts'
+import { removeOrphans } from '../../../src/database/storage/level-files/orphans.ts'
 import { randomFrom, seedOfRun } from '../../contracts/random.ts'
 import {
   contentsOfLevel,
@@ -104,6 +105,8 @@ function recordOf(sequence: number): Buffer {
 
 t.test('one flipped bit anywhere is found, or changes nothing that is read', async (t) => {
   const folder = await killedCopy(t)
+  // A kill during a compaction leaves tables that nothing names: damage there harms nobody.
+  await removeOrphans(folder)
   const expected = await onCopy(t, folder, contentsOfLevel)
   const files = await filesOf(folder, /^(CURRENT|MANIFEST.*|.*\.log|.*\.ldb)$/)
   t.ok(files.length > 4)
