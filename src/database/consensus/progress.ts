@@ -31,6 +31,8 @@ export class Progress {
   probeSent = false
   /** When the latest answered append was sent, by the leader's clock; -1: none in this term. */
   answered_ms = -1
+  /** Its link broke, and nothing was heard since. */
+  linkLost = false
   /** Since when it has answered without a gap; -1: it does not. */
   steadySince_ms = -1
   /** Its own clock at its latest answer, echoed to it. */

@@ -189,6 +189,7 @@ export function handleAppendReply(state: CoreState, leading: Leading, reply: App
   if (peer === undefined) return
   if (reply.sent_ms > peer.answered_ms) peer.answered_ms = reply.sent_ms
   if (reply.replied_ms > peer.replied_ms) peer.replied_ms = reply.replied_ms
+  peer.linkLost = false
   if (peer.steadySince_ms < 0) peer.steadySince_ms = state.now_ms
   peer.health = reply.health
   if (reply.rejected) {
@@ -271,5 +272,6 @@ export function handleSnapshotSent(
 /** The link to a member broke: what was on its way may be lost. */
 export function handleUnreachable(state: CoreState, to: MemberId): void {
   const peer = state.leading?.progress.get(to)
+  if (peer !== undefined) peer.linkLost = true
   if (peer?.state === 'replicate') peer.becomeProbe(peer.match + 1)
 }

@@ -10,7 +10,7 @@
 
 import { CAUGHT_UP_ENTRIES } from '../../shared/limits.ts'
 import type { Progress } from './progress.ts'
-import type { CoreState, Drain, Leading } from './state.ts'
+import type { CoreState, Drain, Leading, Transfer } from './state.ts'
 import type { MemberId } from './types.ts'
 import { committedInTerm, emit, send } from './verbs.ts'
 
@@ -26,6 +26,7 @@ export function isCaughtUp(state: CoreState, peer: Progress): boolean {
 }
 
 function answers(state: CoreState, peer: Progress): boolean {
+  if (peer.linkLost) return false
   return peer.answered_ms >= 0 && state.now_ms - peer.answered_ms < state.config.electionTimeout_ms
 }
 
@@ -49,15 +50,13 @@ export function pursueTransfer(state: CoreState, leading: Leading): void {
   send(state, transfer.to, { type: 'timeout-now', reason: transfer.reason }, 0)
 }
 
-/** Gives up after T; sends TimeoutNow again each heartbeat (it may be lost). */
+/** Gives up after T, or when the target is gone; sends TimeoutNow again each heartbeat (it may be lost). */
 export function tickTransfer(state: CoreState, leading: Leading): void {
   const { transfer } = leading
   if (transfer === undefined) return
-  const { now_ms, config, log } = state
-  if (now_ms - transfer.since_ms >= config.electionTimeout_ms) {
-    const behind = log.lastIndex - (leading.progress.get(transfer.to)?.match ?? 0)
-    const why =
-      transfer.sent_ms < 0 ? `it stayed ${behind} entries behind` : 'it did not take the lead'
+  const { now_ms, config } = state
+  const why = whyHopeless(state, leading, transfer)
+  if (why !== undefined) {
     leading.transfer = undefined
     leading.transferFailures += 1
     leading.transferAfter_ms = now_ms + coolDown_ms(state, leading)
@@ -66,6 +65,17 @@ export function tickTransfer(state: CoreState, leading: Leading): void {
     transfer.sent_ms = -1
     pursueTransfer(state, leading)
   }
+}
+
+/** Why the target will not take the lead any more; undefined: it still may. */
+function whyHopeless(state: CoreState, leading: Leading, transfer: Transfer): string | undefined {
+  const target = leading.progress.get(transfer.to)
+  if (target === undefined || target.linkLost) return 'it cannot be reached'
+  // In a rolling stop the others go too: there is nothing to wait for.
+  if (target.health.draining) return 'it is stopping'
+  if (state.now_ms - transfer.since_ms < state.config.electionTimeout_ms) return undefined
+  if (transfer.sent_ms >= 0) return 'it did not take the lead'
+  return `it stayed ${state.log.lastIndex - target.match} entries behind`
 }
 
 /**

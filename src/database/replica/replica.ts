@@ -30,7 +30,7 @@ import type {
 import { Views } from './views.ts'
 
 /** A leader has this many election timeouts to speak to a replica that holds nothing yet. */
-const JOIN_PATIENCE_TIMEOUTS = 5
+const JOIN_PATIENCE_TIMEOUTS = 2
 
 export type ReplicaOptions = {
   readonly storage: Storage
