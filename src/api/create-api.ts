@@ -14,19 +14,19 @@ import { FRAME } from '../database/kv/frame-types.ts'
 import { decodeQueryReply, decodeReadReply, decodeWriteReply } from '../database/kv/frames.ts'
 import type { Clock } from '../shared/clock.ts'
 import { ClusterError } from '../shared/errors.ts'
+import { Admission } from '../shared/http/admission.ts'
 import { Face } from '../shared/http/face.ts'
 import { registerReadRoutes } from '../shared/http/read-routes.ts'
 import { createHttpServer, refuseOtherMethods } from '../shared/http/server.ts'
-import { API_HEARD_MS_MAX } from '../shared/limits.ts'
+import { registerWriteRoutes } from '../shared/http/write-routes.ts'
+import { API_BYTES_MAX, API_HEARD_MS_MAX, API_REQUESTS_MAX } from '../shared/limits.ts'
 import type { Dialer, Discovery } from '../shared/link.ts'
-import { Admission } from './admission.ts'
 import { KeyReads } from './key-reads.ts'
 import { type ApiMetrics, createMetrics } from './metrics.ts'
 import { type PoolListener, ReplicaPool } from './replica-pool.ts'
 import { ReplicaQueries } from './replica-queries.ts'
 import { ReplicaReader } from './replica-reader.ts'
 import { type Readiness, registerProbeRoutes } from './routes/probes.ts'
-import { registerWriteRoutes } from './routes/writes.ts'
 import { Writer } from './writer.ts'
 
 /** Answers under way have this long once nothing new is accepted. */
@@ -125,7 +125,7 @@ export function createApi(options: ApiOptions): Api {
 function assemble(options: ApiOptions): Parts {
   const { name, clock, logger, dialer, discovery } = options
   const defer = options.defer ?? ((run: () => void) => void setImmediate(run))
-  const admission = new Admission()
+  const admission = new Admission({ requests_max: API_REQUESTS_MAX, bytes_max: API_BYTES_MAX })
   const face: Face = new Face({ name, revision: () => pool.revision })
   const metrics = createMetrics(
     {

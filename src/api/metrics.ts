@@ -4,8 +4,8 @@
  */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Admission } from '../shared/http/admission.ts'
 import type { Face } from '../shared/http/face.ts'
-import type { Admission } from './admission.ts'
 import type { WriterMeters } from './writer.ts'
 
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]

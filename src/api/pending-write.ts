@@ -11,23 +11,8 @@
  * another session.
  */
 
-import type { CommandResult, DeleteCommand, PutCommand } from '../database/kv/types.ts'
-import type { ClusterError } from '../shared/errors.ts'
-import type { TagCondition } from '../shared/http/conditions.ts'
-import type { AnswerSource } from '../shared/http/reader.ts'
+import type { WriteCommand, WriteDone } from '../shared/http/write-taker.ts'
 import type { SequenceFloor } from './floor.ts'
-
-/** A command whose tags are compared once the leader's history is known. */
-export type WriteCommand =
-  | (Omit<PutCommand, 'condition'> & { readonly condition: TagCondition | undefined })
-  | (Omit<DeleteCommand, 'condition'> & { readonly condition: TagCondition | undefined })
-
-/** Called exactly once; an error of a write always has an outcome. */
-export type WriteDone = (
-  error: ClusterError | undefined,
-  result: CommandResult | undefined,
-  source: AnswerSource | undefined,
-) => void
 
 /** An open session. Sequences mean something only within it. */
 export type WriteSession = {

@@ -3,6 +3,7 @@
 import type { ClusterView } from '../database/kv/frame-types.ts'
 import type { Clock } from '../shared/clock.ts'
 import { ClusterError } from '../shared/errors.ts'
+import type { Admission } from '../shared/http/admission.ts'
 import type {
   AnswerSource,
   ListOutcome,
@@ -13,7 +14,6 @@ import type {
 } from '../shared/http/reader.ts'
 import type { ClusterDocument } from '../shared/http/schemas.ts'
 import { READ_ATTEMPT_MS_MAX } from '../shared/limits.ts'
-import type { Admission } from './admission.ts'
 import { mergeClusterViews } from './cluster.ts'
 import { diagnose, refusalOf } from './diagnosis.ts'
 import type { KeyReads } from './key-reads.ts'

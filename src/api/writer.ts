@@ -20,16 +20,11 @@ import type { Clock, Timer } from '../shared/clock.ts'
 import { ClusterError } from '../shared/errors.ts'
 import { resolveConditions } from '../shared/http/conditions.ts'
 import type { AnswerSource } from '../shared/http/reader.ts'
+import type { WriteCommand, WriteDone, WriteTaker } from '../shared/http/write-taker.ts'
 import { API_REQUESTS_MAX } from '../shared/limits.ts'
 import { Deadlines } from './deadlines.ts'
 import { diagnose, refusalOf } from './diagnosis.ts'
-import {
-  type PendingWrite,
-  sizeOfCommand,
-  type WriteCommand,
-  type WriteDone,
-  type WriteSession,
-} from './pending-write.ts'
+import { type PendingWrite, sizeOfCommand, type WriteSession } from './pending-write.ts'
 import type { Replica, ReplicaPool } from './replica-pool.ts'
 import { type WriteFrame, WriteFrames } from './write-frames.ts'
 import { verdictOnRefusal, verdictOnResult } from './write-outcome.ts'
@@ -58,7 +53,7 @@ export type WriterOptions = {
   readonly defer: (run: () => void) => void
 }
 
-export class Writer {
+export class Writer implements WriteTaker {
   readonly #options: WriterOptions
   readonly #queue = new WriteQueue()
   readonly #deadlines: Deadlines<PendingWrite>

@@ -139,6 +139,7 @@ async function serve(
     replica,
     name,
     logger: options.log,
+    clock: systemClock,
     secret: options.secret,
     // A supervisor or kubelet starts it again.
     restart: () => process.exit(1),

@@ -55,6 +55,10 @@ export const REMOVED_MEMBERS_MAX = 64
 export const API_REQUESTS_MAX = 4096
 /** Bytes of values one API server holds at once. */
 export const API_BYTES_MAX = 64 * 1024 * 1024
+/** Writes a leader's own client port holds at once; beyond: `overloaded`. */
+export const LOCAL_WRITES_MAX = 256
+/** Bytes of values of those writes. */
+export const LOCAL_WRITE_BYTES_MAX = 16 * 1024 * 1024
 /** Write frames of one API server on the way to the leader: more would make smaller batches. */
 export const WRITE_FRAMES_MAX = 2
 /** Read frames of one API server on the way to one replica, for each kind of read. */

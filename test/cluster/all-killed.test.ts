@@ -16,6 +16,7 @@ t.test('everything is killed at once under load, again and again', async (t) => 
   t.teardown(() => cluster.stop())
   await cluster.ready()
   const load = startLoad({ url: cluster.url, clients: CLIENTS })
+  t.teardown(() => load.stop())
   const back_ms: number[] = []
   for (let round = 1; round <= rounds; round += 1) {
     const before = load.acknowledged

@@ -21,11 +21,12 @@ t.test('a leader is killed under load, again and again', async (t) => {
   t.teardown(() => cluster.stop())
   await cluster.ready()
   const load = startLoad({ url: cluster.url, clients: CLIENTS })
+  t.teardown(() => load.stop())
   const gaps_ms: number[] = []
   for (let round = 1; round <= rounds; round += 1) {
     const before = load.acknowledged
     await cluster.waitFor('the load runs', () => load.acknowledged > before + 20 * CLIENTS)
-    const leader = await cluster.leader()
+    const leader = await cluster.waitFor('somebody leads', () => cluster.leader())
     const pid = cluster.pid(leader)
     const killed_ms = performance.now()
     cluster.kill(leader)

@@ -28,7 +28,7 @@ t.test('a leader that was paused never answers a read from before', async (t) =>
   const cluster = await startCluster({ env: { ORDINAL_HAND_BACK_AFTER: '2s' } })
   t.teardown(() => cluster.stop())
   await cluster.ready()
-  const leader = await cluster.leader()
+  const leader = await cluster.waitFor('somebody leads', () => cluster.leader())
 
   // One writer: what it was told last is what a later read must at least see.
   const writer = new Client(cluster.url, 1)

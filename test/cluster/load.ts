@@ -170,6 +170,7 @@ export function startLoad(options: LoadOptions): Load {
     failures,
     gap_ms: (since_ms) => longestGap(acks_ms, since_ms),
     stop: async () => {
+      if (stopping) return
       stopping = true
       await running
       await client.close()

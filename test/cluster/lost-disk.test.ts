@@ -34,6 +34,7 @@ t.test('a data folder is deleted under load', async (t) => {
   t.teardown(() => cluster.stop())
   await cluster.ready()
   const load = startLoad({ url: cluster.url, clients: CLIENTS, pause_ms: 2, timeout: '2s' })
+  t.teardown(() => load.stop())
   for (const [who, way] of LOSSES) {
     await t.test(`the ${who}'s, ${way}`, (t) => loseDisk(t, { cluster, load, who, way }))
   }
@@ -56,7 +57,7 @@ async function loseDisk(
 ): Promise<void> {
   const { cluster, load, who, way } = loss
   await progress(cluster, load)
-  const leader = await cluster.leader()
+  const leader = await cluster.waitFor('somebody leads', () => cluster.leader())
   const name = who === 'leader' ? leader : leader === 'db-2' ? 'db-1' : 'db-2'
   const before = await incarnationOf(cluster, name)
   t.type(before, 'string')

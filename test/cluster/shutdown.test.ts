@@ -28,6 +28,7 @@ for (const balancer of full ? (['auto', 'proxy'] as const) : (['auto'] as const)
     t.teardown(() => cluster.stop())
     await cluster.ready()
     const load = startLoad({ url: cluster.url, clients: CLIENTS, pause_ms: 1 })
+    t.teardown(() => load.stop())
     for (let time = 1; time <= TIMES; time += 1) {
       await rollReplicas(t, cluster, load)
       await rollApi(t, cluster, load)

@@ -176,7 +176,9 @@ function notInCluster(): { code: ErrorCode; message: string } {
 }
 
 /** Why this replica takes no client write now; undefined: it does. */
-export function refuseWrite(loop: Loop): { code: ErrorCode; message: string } | undefined {
+export function refuseWrite(
+  loop: Pick<Loop, 'leads' | 'refusing'>,
+): { code: ErrorCode; message: string } | undefined {
   if (!loop.leads) return { code: 'not-leader', message: 'another replica leads, or none' }
   if (loop.refusing === 'cluster-forming') {
     return { code: 'cluster-forming', message: 'not all replicas have stored the cluster id yet' }

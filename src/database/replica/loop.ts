@@ -87,7 +87,12 @@ export class Loop {
       onFingerprint: options.onFingerprint,
     })
     this.writer = new DiskWriter(storage, {
-      takeChanges: () => this.#applier.takeChanges(),
+      takeChanges: () => {
+        // Whatever was applied rides with this batch: nothing is left to be flushed.
+        this.#flush?.cancel()
+        this.#flush = undefined
+        return this.#applier.takeChanges()
+      },
       beforeContent: options.beforeContent,
       onSynced: (batch) => this.#synced(batch),
       onFailed: (error) => this.#fail(error),

@@ -1,17 +1,20 @@
 /**
- * The replica's client port: the same `/v1` reads as the API tier, from its own state; a write is
- * told where the leader is (421); and the one dangerous route, `bootstrap --force`, which takes the
- * peers' secret.
+ * The replica's client port: the same `/v1` reads as the API tier, from its own state; writes,
+ * once and without a session while it leads, else told where the leader is (421); and the one
+ * dangerous route, `bootstrap --force`, which takes the peers' secret.
  */
 
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
+import type { Clock } from '../../../shared/clock.ts'
 import { ClusterError } from '../../../shared/errors.ts'
 import { Face } from '../../../shared/http/face.ts'
 import { registerReadRoutes } from '../../../shared/http/read-routes.ts'
 import { createHttpServer, refuseOtherMethods } from '../../../shared/http/server.ts'
+import { registerWriteRoutes } from '../../../shared/http/write-routes.ts'
 import type { Replica } from '../replica.ts'
 import { LocalReader } from './local-reader.ts'
+import { LocalWriter } from './local-writer.ts'
 
 const KEY_ROUTES = ['/v1/kv/*', '/v1/key'] as const
 /** The process ends this long after it answered that it formed a new cluster. */
@@ -21,6 +24,7 @@ export type ReplicaFaceOptions = {
   readonly replica: Replica
   readonly name: string
   readonly logger: Logger
+  readonly clock: Clock
   /** Does this `Authorization` header hold the peers' secret? */
   readonly secret: { accepts(authorization: string | undefined): boolean }
   /** Ends the process, so that it starts again from its changed disk. */
@@ -33,37 +37,29 @@ export function createReplicaFace(options: ReplicaFaceOptions): FastifyInstance 
   const face = new Face({ name, revision: () => replica.loop?.revision ?? 0 })
   const app = createHttpServer({ face, logger })
   registerReadRoutes(app, { face, reader: new LocalReader(replica, name) })
-  for (const url of KEY_ROUTES) {
-    const route = face.route('PUT', url)
-    app.route({
-      method: ['PUT', 'DELETE'],
-      url,
-      handler: (_request, reply) => face.problem(reply, route, writeElsewhere(replica, name)),
-    })
-  }
+  const writer = new LocalWriter({
+    name,
+    clock: options.clock,
+    loop: () => replica.loop,
+    leader: () => replica.views.cluster().leader?.name,
+    history: () => replica.views.status().history,
+    missing: () => replica.views.missing(),
+  })
+  registerWriteRoutes(app, { face, writer, admission: writer })
   registerBootstrap(app, face, options)
   for (const url of KEY_ROUTES) {
     refuseOtherMethods(app, face, { url, allowed: ['GET', 'HEAD', 'PUT', 'DELETE'] })
   }
-  for (const url of ['/v1/kv', '/v1/cluster', '/v1/whoami']) {
+  // PUT and DELETE without a key are answered by a clearer refusal of their own.
+  refuseOtherMethods(app, face, {
+    url: '/v1/kv',
+    allowed: ['GET', 'HEAD'],
+    except: ['PUT', 'DELETE'],
+  })
+  for (const url of ['/v1/cluster', '/v1/whoami']) {
     refuseOtherMethods(app, face, { url, allowed: ['GET', 'HEAD'] })
   }
   return app
-}
-
-/** Writes go through the API tier: it alone can retry one safely (sessions). */
-function writeElsewhere(replica: Replica, name: string): ClusterError {
-  const leader = replica.views.cluster().leader?.name
-  const message =
-    leader === name
-      ? `${name} leads, and takes writes from the API servers only`
-      : leader === undefined
-        ? `${name} does not lead, and knows no leader; write to an API server`
-        : `${name} does not lead, ${leader} does; write to an API server`
-  return new ClusterError('not-leader', message, {
-    outcome: 'not-applied',
-    details: { leader: leader ?? null },
-  })
 }
 
 function registerBootstrap(app: FastifyInstance, face: Face, options: ReplicaFaceOptions): void {

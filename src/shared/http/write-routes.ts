@@ -1,5 +1,6 @@
 /**
- * The writing half of `/v1`: PUT and DELETE of one key, by path or by `?name=`.
+ * The writing half of `/v1`: PUT and DELETE of one key, by path or by `?name=`, over any
+ * `WriteTaker`: the API tier's asks the leader, a replica's is the leader itself, or refuses.
  *
  * A PUT of a new key answers 201, of an old one 200; a DELETE answers 200, or 404 `not-found` when
  * there was nothing to delete (the state is as wanted either way). Every refusal says `outcome`:
@@ -7,25 +8,17 @@
  */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { CommandResult } from '../../database/kv/types.ts'
-import { ClusterError } from '../../shared/errors.ts'
-import { announcedBytes, readBody } from '../../shared/http/body.ts'
-import { formatTag, parseConditions } from '../../shared/http/conditions.ts'
-import type { Face, RouteCount } from '../../shared/http/face.ts'
-import { type Key, keyOfBytes, keyOfPath } from '../../shared/http/keys.ts'
-import { toClusterError, withOutcome } from '../../shared/http/problem.ts'
-import { durationOf, QueryReader, timeoutOf } from '../../shared/http/query.ts'
-import type { AnswerSource } from '../../shared/http/reader.ts'
-import {
-  DeleteQuery,
-  NamedDeleteQuery,
-  NamedPutQuery,
-  PutQuery,
-} from '../../shared/http/schemas.ts'
-import { CONTENT_TYPE_BYTES_MAX, TTL_MS_MAX, VALUE_BYTES_MAX } from '../../shared/limits.ts'
-import type { Admission } from '../admission.ts'
-import type { WriteCommand } from '../pending-write.ts'
-import type { Writer } from '../writer.ts'
+import { ClusterError } from '../errors.ts'
+import { CONTENT_TYPE_BYTES_MAX, TTL_MS_MAX, VALUE_BYTES_MAX } from '../limits.ts'
+import { announcedBytes, readBody } from './body.ts'
+import { formatTag, parseConditions } from './conditions.ts'
+import type { Face, RouteCount } from './face.ts'
+import { type Key, keyOfBytes, keyOfPath } from './keys.ts'
+import { toClusterError, withOutcome } from './problem.ts'
+import { durationOf, QueryReader, timeoutOf } from './query.ts'
+import type { AnswerSource } from './reader.ts'
+import { DeleteQuery, NamedDeleteQuery, NamedPutQuery, PutQuery } from './schemas.ts'
+import type { WriteCommand, WriteGate, WriteResult, WriteTaker } from './write-taker.ts'
 
 const OCTETS = 'application/octet-stream'
 /** What curl says unless told otherwise; nobody means it. */
@@ -35,8 +28,8 @@ const DRAINED_BYTES_MAX = 16 * 1024 * 1024
 
 export type WriteContext = {
   readonly face: Face
-  readonly writer: Writer
-  readonly admission: Admission
+  readonly writer: WriteTaker
+  readonly admission: WriteGate
 }
 
 type WriteQuery = { readonly timeout?: string; readonly ttl?: string; readonly name?: string }
@@ -161,7 +154,7 @@ function handleDelete(context: WriteContext, route: RouteCount, write: Write): v
 type Answer = {
   readonly reply: FastifyReply
   readonly key: Key
-  readonly result: CommandResult
+  readonly result: WriteResult
   readonly source: AnswerSource
 }
 

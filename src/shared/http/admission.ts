@@ -1,16 +1,24 @@
 /**
  * Overload is refused early, never by growing memory: one count of requests and of the bytes they
- * bring, over reads and writes alike. A request that does not get in is answered 503 at once.
+ * bring. A request that does not get in is answered 503 at once.
  */
 
-import { assert } from '../shared/assert.ts'
-import { ClusterError } from '../shared/errors.ts'
-import { API_BYTES_MAX, API_REQUESTS_MAX } from '../shared/limits.ts'
+import { assert } from '../assert.ts'
+import { ClusterError } from '../errors.ts'
+import type { WriteGate } from './write-taker.ts'
 
-export class Admission {
+export class Admission implements WriteGate {
+  readonly #requests_max: number
+  readonly #bytes_max: number
   #requests = 0
   #bytes = 0
   #refused = 0
+
+  /** At most so many requests at once, and so many bytes of values. */
+  constructor(limits: { readonly requests_max: number; readonly bytes_max: number }) {
+    this.#requests_max = limits.requests_max
+    this.#bytes_max = limits.bytes_max
+  }
 
   get requests(): number {
     return this.#requests
@@ -26,13 +34,13 @@ export class Admission {
 
   /** Lets a request in, or says why not (`overloaded`). One that is in must `leave` once. */
   enter(bytes: number): ClusterError | undefined {
-    if (this.#requests < API_REQUESTS_MAX && this.#bytes + bytes <= API_BYTES_MAX) {
+    if (this.#requests < this.#requests_max && this.#bytes + bytes <= this.#bytes_max) {
       this.#requests++
       this.#bytes += bytes
       return undefined
     }
     this.#refused++
-    return new ClusterError('overloaded', 'this API server holds too many waiting requests', {
+    return new ClusterError('overloaded', 'this server holds too many waiting requests', {
       outcome: 'not-applied',
     })
   }
