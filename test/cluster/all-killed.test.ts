@@ -1,4 +1,7 @@
-/** All processes killed with -9 at once, under load, and started again: no acknowledged write is missing. */
+/**
+ * All processes killed with -9 at once, under load, and started again: no acknowledged write is
+ * missing.
+ */
 
 import t from 'tap'
 import { startCluster } from './harness.ts'

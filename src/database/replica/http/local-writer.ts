@@ -102,7 +102,7 @@ export class LocalWriter implements WriteTaker, WriteGate {
     }
   }
 
-  /** A segment outside any session: its command has no sequence, and runs whenever it is applied. */
+  /** A segment outside any session: its command has no sequence, and runs when it is applied. */
   #encode(command: WriteCommand): Buffer {
     const condition = resolveConditions(command.condition, this.#options.history())
     const commands = [{ sequence: 0, command: { ...command, condition } }]
