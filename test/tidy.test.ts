@@ -56,8 +56,12 @@ const PURE: Readonly<Record<string, readonly string[]>> = {
   'database/consensus': ['@node-rs/crc32', 'node:buffer'],
   'database/kv': ['@node-rs/crc32', 'node:buffer', 'node:crypto'],
 }
-const IMPURE =
-  /\b(Date\.now|new Date|Math\.random|randomUUID|performance\.|set(Timeout|Interval|Immediate)|await|Promise|process\.|fetch\()/
+const IMPURE = new RegExp(
+  [
+    '\\b(Date\\.now|new Date|Math\\.random|randomUUID|performance\\.',
+    'set(Timeout|Interval|Immediate)|await|Promise|process\\.|fetch\\()',
+  ].join('|'),
+)
 
 const FORBIDDEN_WORDS = /^(utils?|helpers?|managers?|services?)$/
 const RUN_BY_SCRIPTS = /\bnode ((?:src|test)\/\S+\.ts)/g

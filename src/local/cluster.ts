@@ -45,7 +45,7 @@ export type LocalOptions = {
   readonly report?: Report
 }
 
-/** Room for young objects, MiB: with Node's default a busy server copies what dies a moment later. */
+/** Room for young objects, MiB: with less a busy server copies what dies a moment later. */
 const SEMI_SPACE_MIB = 32
 
 /** The command line of a child: this program again, by the Node that runs now. */

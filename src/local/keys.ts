@@ -22,7 +22,8 @@ const ACTION_KEYS: Readonly<Record<string, ChildAction>> = {
   u: 'start',
 }
 
-export const KEY_HELP = `  k  kill the leader (kill -9)        0k  kill db-0, and so on with each of these
+export const KEY_HELP = `\
+  k  kill the leader (kill -9)        0k  kill db-0, and so on with each of these
   p  pause the leader for 10 s        c   continue it now
   r  restart the leader               s   stop it, until u (up) starts it: 1s, 1u
   l  list the processes               h   this help

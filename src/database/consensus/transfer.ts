@@ -50,7 +50,7 @@ export function pursueTransfer(state: CoreState, leading: Leading): void {
   send(state, transfer.to, { type: 'timeout-now', reason: transfer.reason }, 0)
 }
 
-/** Gives up after T, or when the target is gone; sends TimeoutNow again each heartbeat (it may be lost). */
+/** Gives up after T, or when the target is gone; repeats TimeoutNow, which may be lost. */
 export function tickTransfer(state: CoreState, leading: Leading): void {
   const { transfer } = leading
   if (transfer === undefined) return

@@ -68,7 +68,7 @@ function highLane(crc: number, revision: number): number {
   return mix(crc ^ Math.imul(folded, 0x9e37_79b1) ^ 0x5bd1_e995)
 }
 
-/** The finalizer of MurmurHash3 (Appleby, public domain): each bit in changes half of the bits out. */
+/** The finalizer of MurmurHash3 (Appleby): each bit in changes half of the bits out. */
 function mix(value: number): number {
   let bits = value
   bits = Math.imul(bits ^ (bits >>> 16), 0x85eb_ca6b)

@@ -1,4 +1,4 @@
-/** The numbers that stand for results on the wire and in stored sessions: added, never renumbered. */
+/** The numbers of results on the wire and in stored sessions: added, never renumbered. */
 
 import type { ResultStatus } from './types.ts'
 

@@ -4,7 +4,7 @@
  * sequence order, each as differences to the one before, mostly four bytes.
  *
  *   u8 version | u32 CRC32C of what follows | u64 id | u64 floor | u64 last use ms | u32 count |
- *   results: varint sequence step | u8 status | u8 1 if the revision goes down | varint revision step
+ *   results: varint sequence step | u8 status | u8 1: the revision goes down | varint its step
  */
 
 import { crc32c } from '@node-rs/crc32'

@@ -3,7 +3,8 @@
  *
  * Encoding gives parts, not one buffer: entries travel as the bytes they already are, with their
  * lengths in the header before them, so that an append copies nothing (DESIGN §12). Decoding checks
- * each length, and the CRCs of each entry; whatever arrives, it throws nothing but a `ClusterError`.
+ * each length, and the CRCs of each entry; whatever arrives, it throws nothing but a
+ * `ClusterError`.
  */
 
 import { assert, assertNever } from '../../shared/assert.ts'

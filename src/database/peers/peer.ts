@@ -5,8 +5,8 @@
  *                                            └──failed──▶ waiting (longer)
  *
  * Names are looked up again at each dial; the address that the peer's last hello carried is tried
- * as well, so that one working direction is enough while DNS lags (DESIGN §7). Messages leave by the
- * own link, else by an accepted one; always by a link to exactly the member they are for.
+ * as well, so that one working direction is enough while DNS lags (DESIGN §7). Messages leave by
+ * the own link, else by an accepted one; always by a link to exactly the member they are for.
  */
 
 import { isIP } from 'node:net'

@@ -3,8 +3,8 @@
  * | u32 0`, so that the receiver gets the chunks as they were cut and knows the last one.
  *
  * Back-pressure is the socket's: the sender reads its disk only as fast as the receiver writes its
- * own. A stream that moves nothing for `SNAPSHOT_STALL_MS_MAX` is given up at either end. The answer
- * comes when the receiver has stored and checked everything.
+ * own. A stream that moves nothing for `SNAPSHOT_STALL_MS_MAX` is given up at either end. The
+ * answer comes when the receiver has stored and checked everything.
  */
 
 import type { IncomingMessage } from 'node:http'
@@ -141,7 +141,7 @@ async function bodyOf(body: AsyncIterable<Buffer>): Promise<string> {
   return text
 }
 
-/** Reads the head, then gives the chunks one by one. Throws `malformed-frame` on a broken stream. */
+/** Reads the head, then gives the chunks one by one. Throws `malformed-frame`. */
 export async function readSnapshot(
   body: IncomingMessage,
   limits: SnapshotLimits,

@@ -2,9 +2,9 @@
  * The replicas' transport: one `Peer` for each ordinal that discovery names or that says hello, the
  * peer port, and snapshots. It implements `Transport` of `replica/ports.ts`.
  *
- * It promises little, as the core expects: messages may be lost (a full queue, a broken link), never
- * delivered to another incarnation than they were for, and in order on one link. Whenever messages
- * to a member may have been lost, `onUnreachable` says so.
+ * It promises little, as the core expects: messages may be lost (a full queue, a broken link),
+ * never delivered to another incarnation than they were for, and in order on one link. Whenever
+ * messages to a member may have been lost, `onUnreachable` says so.
  */
 
 import type { IncomingMessage } from 'node:http'

@@ -7,8 +7,8 @@
  *     └─first ordinal, and all N expected peers *answered* "empty"──► form a new cluster
  *
  * "Empty" means that the disk never belonged to a cluster: one that was set aside keeps its cluster
- * id and is never asked. An unreachable peer means wait: it may hold the data. Nothing is ever formed from counting DNS
- * records, and nobody but the first ordinal forms anything.
+ * id and is never asked. An unreachable peer means wait: it may hold the data. Nothing is ever
+ * formed from counting DNS records, and nobody but the first ordinal forms anything.
  */
 
 import type { Hello } from './ports.ts'

@@ -4,7 +4,7 @@
  * is remembered until its entry is applied, so that its results find their way back.
  *
  *   waiting ──merged into an entry──► proposed(index, term) ──applied──► answered
- *      └── leader steps down ──► refused, not applied      └──► refused, unknown: same sequence again
+ *      └── leader steps down ──► refused, not applied      └──► refused, unknown: same sequence
  */
 
 import { ClusterError } from '../../shared/errors.ts'

@@ -31,7 +31,7 @@ export class Proposer {
     this.schedule()
   }
 
-  /** Something changed: looks again at the end of this turn, so that what arrives together goes together. */
+  /** Looks again at the end of this turn, so that what arrives together goes together. */
   schedule(): void {
     if (this.#scheduled || this.proposals.waitingCount === 0) return
     this.#scheduled = true

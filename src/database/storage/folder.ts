@@ -2,7 +2,7 @@
  * The data folder around the database: plain files that say what must be known before LevelDB
  * opens, or when it cannot be believed.
  *
- *   db/         LevelDB            format      version of all this, so that a newer disk is left alone
+ *   db/         LevelDB            format      version of all this: a newer disk is left alone
  *   ballast     see disk-space.ts  cluster     the cluster this disk belongs, or belonged, to
  *   condemned   why db/ must be set aside at the next start
  *   set-aside/  the last data that was set aside: db/ and a reason; one at most

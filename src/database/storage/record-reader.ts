@@ -1,4 +1,4 @@
-/** Rows of the applied state on disk: their stored form, and the reads the replica makes of them. */
+/** Rows of the applied state on disk: their stored form, and the replica's reads of them. */
 
 import { crc32c } from '@node-rs/crc32'
 import { checkRecord, RECORD_VERSION, recordValueAt } from '../kv/record.ts'

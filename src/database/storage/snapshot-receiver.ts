@@ -5,7 +5,7 @@
  *
  *   empty ──receive──► receiving ──checked──► received ──install──► empty (it is the live one now)
  *     ▲                    │ broken stream, wrong count or hash     │ another snapshot comes
- *     └────────────────────┴────────────────────────────────────────┘ (the old one is deleted first)
+ *     └────────────────────┴────────────────────────────────────────┘ (the old one goes first)
  */
 
 import { assert } from '../../shared/assert.ts'

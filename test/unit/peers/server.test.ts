@@ -33,8 +33,9 @@ async function raw(port: number, text: string): Promise<string> {
 }
 
 function upgrade(headers: Record<string, string>, path = '/peer/v1/link'): string {
-  const lines = Object.entries({ connection: 'Upgrade', upgrade: 'ordinal-link', ...headers })
-  return `GET ${path} HTTP/1.1\r\nhost: x\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n`
+  const all = { connection: 'Upgrade', upgrade: 'ordinal-link', ...headers }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `GET ${path} HTTP/1.1\r\nhost: x\r\n${lines.join('')}\r\n`
 }
 
 t.test('everything but the two paths is a problem document', async (t) => {
