@@ -7,6 +7,7 @@
 
 import { assert } from '../../shared/assert.ts'
 import { followsChain } from './entry.ts'
+import { releaseReads } from './reads.ts'
 import { becomeFollower } from './roles.ts'
 import type { CoreState } from './state.ts'
 import type { MemberId, Message, SnapshotMeta } from './types.ts'
@@ -19,6 +20,14 @@ export function handleAppend(state: CoreState, append: Append): void {
   hearLeader(state, append.from)
   const { log } = state
   const { previousIndex, previousTerm, entries } = append
+  if (append.acked > log.lastIndex) {
+    diverge(
+      state,
+      log.lastIndex,
+      `the disk lost entries up to ${append.acked}, acknowledged before`,
+    )
+    return
+  }
   const known = log.termAt(previousIndex)
   if (previousIndex >= log.baseIndex && known !== previousTerm) {
     if (previousIndex <= state.commit) {
@@ -33,11 +42,12 @@ export function handleAppend(state: CoreState, append: Append): void {
   if (state.commit >= append.commit && committedInTerm(state)) {
     state.freshAt_ms = Math.max(state.freshAt_ms, append.echo_ms)
   }
-  // What is committed is equal too. Entries are acknowledged behind the write that holds them;
-  // a heartbeat is answered at once, with what is synced by now.
-  const match = Math.max(last, state.commit)
-  if (entries.length > 0) acknowledge(state, append, match)
-  else acknowledge(state, append, Math.min(match, log.persisted))
+  releaseReads(state)
+  // Only what is known equal to this leader's log, never the own commit index: a leader whose
+  // quorum lost its disks may have less. Entries are acknowledged behind the write that holds
+  // them; a heartbeat is answered at once, with what is synced by now.
+  if (entries.length > 0) acknowledge(state, append, last)
+  else acknowledge(state, append, Math.min(last, log.persisted))
 }
 
 /** Replaces what conflicts and appends what is new; false when the data proved to be broken. */
@@ -167,12 +177,13 @@ export function handleSnapshot(
     state.commit = meta.index
   }
   state.matched = Math.max(state.matched, meta.index)
+  releaseReads(state)
   send(
     state,
     from,
     {
       type: 'append-reply',
-      match: state.commit,
+      match: state.matched,
       rejected: false,
       hintIndex: 0,
       hintTerm: 0,

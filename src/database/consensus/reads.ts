@@ -132,8 +132,12 @@ export function refuseRequests(state: CoreState): void {
   const { requests } = state
   for (const id of requests.asked) state.effects.reads.push({ id, refused: true })
   for (const id of requests.next) state.effects.reads.push({ id, refused: true })
+  for (const { ids } of requests.held) {
+    for (const id of ids) state.effects.reads.push({ id, refused: true })
+  }
   requests.asked = []
   requests.next = []
+  requests.held = []
 }
 
 function ask(state: CoreState): void {
@@ -154,6 +158,20 @@ function sendRequest(state: CoreState): void {
   send(state, state.leader as MemberId, body, 0)
 }
 
+/**
+ * Reads whose index lies within what is known equal to the leader's log may go on. Applied alone
+ * does not do: a replica that applied what a quorum's disks have lost must not answer from it.
+ */
+export function releaseReads(state: CoreState): void {
+  const { requests, matched } = state
+  while (requests.held.length > 0) {
+    const { index, ids } = requests.held[0] as { index: number; ids: readonly number[] }
+    if (index > matched) return
+    requests.held.shift()
+    for (const id of ids) state.effects.reads.push({ id, index })
+  }
+}
+
 /** The leader's answer, in the own term. */
 export function handleReadIndexReply(
   state: CoreState,
@@ -169,7 +187,8 @@ export function handleReadIndexReply(
   else {
     // The index is the leader's commit: as far as the log is known equal to its, it is ours too.
     advanceCommit(state, Math.min(reply.index, state.matched))
-    for (const id of ids) state.effects.reads.push({ id, index: reply.index })
+    requests.held.push({ index: reply.index, ids })
+    releaseReads(state)
   }
   if (requests.next.length > 0) ask(state)
 }

@@ -133,6 +133,7 @@ function post(
       type: 'append',
       previousIndex,
       previousTerm: state.log.termAt(previousIndex) ?? 0,
+      acked: peer.match,
       entries,
       commit: state.commit,
       sent_ms: state.now_ms,
@@ -200,6 +201,8 @@ export function handleAppendReply(state: CoreState, leading: Leading, reply: App
     if (peer.rejected(reply.match, hint)) sendEntriesOrProbe(state, peer)
     return
   }
+  // What it holds beyond the own log is not equal to anything here: it does not count.
+  if (reply.match > state.log.lastIndex) return
   const advanced = reply.match > peer.match
   peer.acked(reply.match)
   if (peer.state === 'snapshot' && peer.match >= state.log.baseIndex)

@@ -123,6 +123,8 @@ export type ReadRequests = {
   last: number
   sent_ms: number
   next: number[]
+  /** Answered, and waiting until the own log is known equal to the leader's up to the index. */
+  held: { readonly index: number; readonly ids: readonly number[] }[]
 }
 
 export type Drain = {
@@ -235,7 +237,7 @@ export function newState(config: CoreConfig, restored: Restored, instant: Instan
     },
     leading: undefined,
     readRound: 0,
-    requests: { counter: 0, asked: [], first: 0, last: 0, sent_ms: 0, next: [] },
+    requests: { counter: 0, asked: [], first: 0, last: 0, sent_ms: 0, next: [], held: [] },
     drain: undefined,
     heard: [],
     loading: new Set(),

@@ -86,6 +86,8 @@ export type MessageBody =
       type: 'append'
       previousIndex: number
       previousTerm: number
+      /** What the receiver has acknowledged in this term: a disk that holds less went back. */
+      acked: number
       entries: readonly Entry[]
       commit: number
       /** Leader's monotonic clock when sent; echoed, so that silence is counted from sending. */

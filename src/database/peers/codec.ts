@@ -112,6 +112,7 @@ function encodeBody(writer: ByteWriter, body: MessageBody): void {
 function encodeAppend(writer: ByteWriter, body: BodyOf<'append'>): void {
   whole(writer, body.previousIndex)
   whole(writer, body.previousTerm)
+  whole(writer, body.acked)
   whole(writer, body.commit)
   writer.f64(body.sent_ms).f64(body.echo_ms)
   encodeToken(writer, body.token)
@@ -183,12 +184,14 @@ function decodeBody(reader: ByteReader, type: MessageBody['type']): MessageBody 
 function decodeAppend(reader: ByteReader): BodyOf<'append'> {
   const previousIndex = reader.u64()
   const previousTerm = reader.u64()
+  const acked = reader.u64()
   const commit = reader.u64()
   const sent_ms = reader.f64()
   const echo_ms = reader.f64()
   const token = decodeToken(reader)
   const entries = decodeEntries(reader)
-  return { type: 'append', previousIndex, previousTerm, entries, commit, sent_ms, echo_ms, token }
+  const head = { previousIndex, previousTerm, acked, commit, sent_ms, echo_ms, token }
+  return { type: 'append', ...head, entries }
 }
 
 function decodeEntries(reader: ByteReader): Entry[] {

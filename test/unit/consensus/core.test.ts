@@ -169,7 +169,7 @@ t.test('a replica that diverged answers nothing any more', (t) => {
   harness.stabilize()
   harness.run(100)
   const { log } = { log: follower.disk }
-  const wrong = { previousIndex: log.lastIndex, previousTerm: 99 }
+  const wrong = { previousIndex: log.lastIndex, previousTerm: 99, acked: 0 }
   const message = {
     type: 'append' as const,
     from: leader.member,
@@ -187,5 +187,30 @@ t.test('a replica that diverged answers nothing any more', (t) => {
   t.equal(effects?.messages.length, 0)
   harness.read(follower)
   t.equal(harness.step(follower, { type: 'message', message })?.messages.length, 0)
+  t.end()
+})
+
+t.test('a disk that holds less than it acknowledged in this term is not gone on from', (t) => {
+  const { harness, leader } = formed(3)
+  const follower = harness.replica('2')
+  harness.run(100)
+  const { lastIndex } = follower.disk
+  const message = {
+    type: 'append' as const,
+    from: leader.member,
+    to: follower.member,
+    term: leader.core?.term ?? 0,
+    previousIndex: 0,
+    previousTerm: 0,
+    acked: lastIndex + 1,
+    entries: [],
+    commit: 0,
+    sent_ms: 0,
+    echo_ms: -1,
+    token: undefined,
+  }
+  const effects = harness.step(follower, { type: 'message', message })
+  t.match(effects?.events[0], { type: 'diverged', index: lastIndex })
+  t.equal(effects?.messages.length, 0, 'and nothing is acknowledged')
   t.end()
 })
