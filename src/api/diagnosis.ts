@@ -4,6 +4,7 @@
  */
 
 import { ClusterError, type ErrorCode, type Outcome } from '../shared/errors.ts'
+import type { ReadTerms } from '../shared/http/reader.ts'
 import type { Replica, ReplicaPool } from './replica-pool.ts'
 
 export type Diagnosis = {
@@ -28,7 +29,7 @@ export function diagnose(pool: ReplicaPool): Diagnosis {
     const message = `${leader.name} leads, but did not answer in time`
     return { code: 'deadline-exceeded', message, missing }
   }
-  if (fresh.every(holdsNothing)) {
+  if (fresh.every(holdsNothing) && fresh.some(wasMember)) {
     const names = fresh.map((replica) => replica.name).sort()
     const message = `no replica that answers holds the cluster's data; empty: ${names.join(', ')}`
     return { code: 'quorum-lost', message, missing: [...new Set([...missing, ...names])].sort() }
@@ -41,9 +42,14 @@ export function diagnose(pool: ReplicaPool): Diagnosis {
   return { code, message: describe(code, missing), missing }
 }
 
-/** It belongs to a cluster, and its disk is empty: new, or set aside. */
+/** Its disk is empty: new, or its data was set aside. */
 function holdsNothing({ status }: Replica): boolean {
-  return status.clusterId !== '' && status.history === ''
+  return status.history === ''
+}
+
+/** It follows a cluster, or its disk remembers one: there is, or was, data. */
+function wasMember({ status }: Replica): boolean {
+  return status.clusterId !== ''
 }
 
 function missingNames(fresh: readonly Replica[]): string[] {
@@ -69,6 +75,24 @@ function describe(code: ErrorCode, missing: readonly string[]): string {
     default:
       return `the replicas report ${code}${names}`
   }
+}
+
+/**
+ * The refusal of a read whose time is up. That its revision was not there says more than that time
+ * ran out; for a linearizable read, that nobody leads says more than either. `revision` is the
+ * highest one known.
+ */
+export function refusalOfRead(
+  diagnosis: Diagnosis,
+  terms: Pick<ReadTerms, 'consistency' | 'minRevision'>,
+  revision: number,
+): ClusterError {
+  const { code } = diagnosis
+  const led = code === 'deadline-exceeded'
+  if (terms.minRevision <= revision || code === 'no-replica') return refusalOf(diagnosis)
+  if (!led && terms.consistency === 'linearizable') return refusalOf(diagnosis)
+  const message = `revision ${terms.minRevision} is not there yet (now ${revision})`
+  return new ClusterError('revision-not-reached', message)
 }
 
 /** A diagnosis as the refusal of one request. */

@@ -15,7 +15,7 @@ import { ClusterError } from '../shared/errors.ts'
 import type { AnswerSource, ReadDone, ReadTerms } from '../shared/http/reader.ts'
 import { READ_ATTEMPT_MS_MAX, READ_FRAMES_MAX, READ_ITEMS_MAX } from '../shared/limits.ts'
 import { Deadlines } from './deadlines.ts'
-import { diagnose, refusalOf } from './diagnosis.ts'
+import { diagnose, refusalOfRead } from './diagnosis.ts'
 import type { Replica, ReplicaPool } from './replica-pool.ts'
 
 /** Pause before a replica that refused is asked again by the same group. */
@@ -24,6 +24,7 @@ const REFUSED_PAUSE_MS = 20
 type PendingRead = {
   readonly key: Uint8Array
   readonly metadataOnly: boolean
+  readonly terms: ReadTerms
   readonly deadline_ms: number
   readonly done: ReadDone
   /** Replicas that said they are too stale for it; undefined: none so far. */
@@ -84,6 +85,7 @@ export class KeyReads {
     const read: PendingRead = {
       key,
       metadataOnly,
+      terms,
       deadline_ms: this.#options.clock.now_ms() + terms.timeout_ms,
       done,
       avoid: undefined,
@@ -269,11 +271,15 @@ export class KeyReads {
   }
 
   #expire(expired: readonly PendingRead[]): void {
-    const diagnosis = diagnose(this.#options.pool)
+    const { pool } = this.#options
+    const diagnosis = diagnose(pool)
     for (const read of expired) {
       const last = read.lastRefusal
       const known = last?.code === 'too-stale' || last?.code === 'revision-not-reached'
-      this.#settle(read, known ? new ClusterError(last.code, last.message) : refusalOf(diagnosis))
+      const refusal = known
+        ? new ClusterError(last.code, last.message)
+        : refusalOfRead(diagnosis, read.terms, pool.revision)
+      this.#settle(read, refusal)
     }
     for (const group of this.#groups.values()) {
       group.queue = group.queue.filter((read) => !read.settled)

@@ -15,7 +15,7 @@ import type {
 import type { ClusterDocument } from '../shared/http/schemas.ts'
 import { READ_ATTEMPT_MS_MAX } from '../shared/limits.ts'
 import { mergeClusterViews } from './cluster.ts'
-import { diagnose, refusalOf } from './diagnosis.ts'
+import { diagnose, refusalOf, refusalOfRead } from './diagnosis.ts'
 import type { KeyReads } from './key-reads.ts'
 import type { Replica, ReplicaPool } from './replica-pool.ts'
 import type { ReplicaQueries } from './replica-queries.ts'
@@ -86,7 +86,9 @@ export class ReplicaReader implements Reader {
     let last: ClusterError | undefined
     for (;;) {
       const left_ms = deadline_ms - clock.now_ms()
-      if (left_ms <= 0) throw lastWord(last) ?? refusalOf(diagnose(pool))
+      if (left_ms <= 0) {
+        throw lastWord(last) ?? refusalOfRead(diagnose(pool), terms, pool.revision)
+      }
       const replica = pool.pick(terms.consistency, (one) => !tooStale.has(one))
       if (replica === undefined) {
         if (last?.code === 'too-stale') throw last

@@ -15,11 +15,14 @@ export type BootstrapOptions = {
   readonly secretFile: string | undefined
 }
 
-/** Prints the new cluster id and history. Rejects with the replica's refusal. */
+/** Prints the new cluster id and history. Rejects with its refusal, or `invalid-config`. */
 export async function runBootstrap(options: BootstrapOptions): Promise<void> {
   const { url, secretFile } = options
+  const target = URL.parse('/v1/bootstrap?force=true', url)
+  if (target === null || !/^https?:$/.test(target.protocol)) {
+    throw new ClusterError('invalid-config', `--url is "${url}", expected http://<host>:<port>`)
+  }
   const secret = secretFile === undefined ? undefined : readSecret(secretFile)
-  const target = new URL('/v1/bootstrap?force=true', url)
   const answer = await request(target, {
     method: 'POST',
     headers: secret === undefined ? {} : { authorization: `Bearer ${secret}` },

@@ -35,6 +35,7 @@ export type LocalCommand = {
 /** After this the addresses are shown even if something is not ready. */
 const READY_MS_MAX = 15_000
 const READY_POLL_MS = 50
+const PORT_MAX = 65_535
 
 function print(text: string | undefined): void {
   if (text !== undefined) process.stdout.write(`${text}\n`)
@@ -92,11 +93,22 @@ function warnOfMore(cluster: LocalCluster, replicas: number): void {
   print(`  there is data of ${left.sort().join(', ')} too, not started (--replicas)`)
 }
 
+/** Fails with `invalid-config` if the two ports cannot be had together. */
+function controlPortOf({ port, controlPort }: LocalCommand): number {
+  if (port === 0) return controlPort ?? 0
+  const chosen = controlPort ?? port + 1
+  if (chosen === port) {
+    throw new ClusterError('invalid-config', `--port and --control-port are both ${port}`)
+  }
+  if (chosen <= PORT_MAX) return chosen
+  throw new ClusterError('invalid-config', `no port lies above ${port}: give --control-port, too`)
+}
+
 /** Runs until it is stopped. Rejects with `port-in-use` or `invalid-config`. */
 export async function runLocal(command: LocalCommand): Promise<void> {
   process.title = 'ordinal local'
   const paint = process.stdout.isTTY && !command.env['NO_COLOR'] ? coloured : plain
-  const controlPort = command.controlPort ?? (command.port === 0 ? 0 : command.port + 1)
+  const controlPort = controlPortOf(command)
   if (controlPort !== 0) await requirePort(controlPort, '--control-port')
   const cluster = await prepareLocal({
     ...command,
@@ -104,10 +116,6 @@ export async function runLocal(command: LocalCommand): Promise<void> {
   })
   const control = new Control(cluster)
   const controlUrl = await control.listen(controlPort)
-  print(startText(cluster.view(), paint))
-  warnOfMore(cluster, command.replicas)
-  cluster.begin()
-
   let asked = 0
   const quit = () => {
     asked += 1
@@ -120,6 +128,13 @@ export async function runLocal(command: LocalCommand): Promise<void> {
       process.exit(0)
     })
   }
+  // Nobody reads any more (`| head`): without its one terminal the cluster stops in order.
+  process.stdout.on('error', () => {
+    if (asked === 0) quit()
+  })
+  print(startText(cluster.view(), paint))
+  warnOfMore(cluster, command.replicas)
+  cluster.begin()
   const giveBackKeys = takeKeys(cluster, paint, quit)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, quit)
 

@@ -55,7 +55,11 @@ function addLocal(program: Command): void {
     .option('--port <port>', 'port of the balanced API (0: a free one)', portNumber, 8080)
     .option('--control-port <port>', 'port of the control API (default: --port + 1)', portNumber)
     .option('--data <folder>', 'where data and logs are kept', 'data')
-    .option('--ephemeral', 'keep data in a temporary folder, removed at the end')
+    .addOption(
+      new Option('--ephemeral', 'keep data in a temporary folder, removed at the end').conflicts(
+        'data',
+      ),
+    )
     .addOption(
       new Option('--balancer <kind>', 'who spreads connections over the API servers')
         .choices(['auto', 'kernel', 'proxy'])

@@ -63,6 +63,13 @@ function refuseForeigners(request: IncomingMessage): void {
   throw new ClusterError('unauthorized', 'only pages and programs of this machine may do this')
 }
 
+/** The URL of a request target in origin-form or absolute-form (RFC 9112 §3.2). */
+function urlOf(target: string): URL {
+  const url = URL.parse(target.startsWith('/') ? `http://${LOOPBACK}${target}` : target)
+  if (url === null) throw new ClusterError('bad-request', `"${target}" is no request target`)
+  return url
+}
+
 function pauseLength(url: URL): number {
   const text = url.searchParams.get('for') ?? `${PAUSE_MS}ms`
   const pause_ms = parseDuration(text)
@@ -81,8 +88,11 @@ function answer(response: ServerResponse, status: number, body: unknown): void {
   response.end(`${JSON.stringify(body, undefined, 2)}\n`)
 }
 
+/** A failure of any kind is an answer: this process holds the whole cluster, and goes on. */
 function problem(error: unknown): { status: number; code: ErrorCode; detail: string } {
-  if (!(error instanceof ClusterError)) throw error
+  if (!(error instanceof ClusterError)) {
+    return { status: 500, code: 'internal', detail: String(error) }
+  }
   return { status: error.status, code: error.code, detail: error.message }
 }
 
@@ -124,7 +134,7 @@ export class Control {
   }
 
   #route(request: IncomingMessage, response: ServerResponse): void {
-    const url = new URL(request.url ?? '/', `http://${LOOPBACK}`)
+    const url = urlOf(request.url ?? '/')
     const [root, name, action, ...more] = url.pathname.split('/').slice(1)
     if (root !== 'processes' || more.length > 0) {
       throw new ClusterError('no-such-route', `there is no ${url.pathname}`)

@@ -21,7 +21,7 @@ export const ERROR_TABLE = {
     title: 'A condition of the request is false',
   },
   'value-too-large': { status: 413, retry: false, title: 'The value is larger than allowed' },
-  'unsupported-encoding': { status: 415, retry: false, title: 'Content-Encoding is not supported' },
+  'unsupported-encoding': { status: 415, retry: false, title: 'The encoding is not supported' },
   'not-leader': { status: 421, retry: true, title: 'This replica is not the leader' },
   unauthorized: { status: 401, retry: false, title: 'The shared secret is missing or wrong' },
   'wrong-cluster': { status: 409, retry: false, title: 'The peer belongs to another cluster' },

@@ -2,15 +2,16 @@
  * One flipped byte in a file of a replica that is down, one kind of file after another, in a
  * cluster that goes on: the replica says so, comes back as a new incarnation without a manual step,
  * and all that is read from it equals the others'. And in all replicas at once: no new, empty
- * cluster takes the old one's place.
+ * cluster takes the old one's place. Those that were damaged join what a person makes of the rest.
  */
 
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { databaseFolder } from '../../src/database/storage/folder.ts'
+import { databaseFolder, readCluster } from '../../src/database/storage/folder.ts'
+import { forceBootstrap } from '../cluster/force.ts'
 import { startCluster, type TestCluster } from '../cluster/harness.ts'
 import { randomFrom, seedOfRun } from '../contracts/random.ts'
-import { agreed, ownRow, replicaNames, statusOf } from './agreement.ts'
+import { agreed, ownRow, replicaNames, type Status, statusOf } from './agreement.ts'
 import { flip, flipsIn, sectionsOf } from './file-sections.ts'
 import { Client, Load } from './workload.ts'
 
@@ -162,5 +163,31 @@ for (const damaged of [
     t.strictSame(missing, damaged, 'the refusal names who is missing')
     const old = await client.call(`${cluster.url}/v1/kv/load/1/0/0?consistency=stale`, 'GET')
     t.equal(old.status, 200, 'old values are still read as stale ones')
+    await t.test('and join what a person makes of the third', (t) => rejoin(t, cluster, before))
   })
+}
+
+/** Nothing of the old cluster is on their disks but its id, which must not keep them out. */
+async function rejoin(t: Test, cluster: TestCluster, before: Status): Promise<void> {
+  await forceBootstrap(cluster, before.name)
+  await cluster.ready(REJOIN_MS_MAX)
+  await agreed(cluster, REJOIN_MS_MAX)
+  const { clusterId } = (await statusOf(cluster, before.name)).cluster
+  t.not(clusterId, before.cluster.clusterId, 'it is a new cluster')
+  const folders = replicaNames(cluster).map((name) => join(cluster.dataFolder, name))
+  for (const name of replicaNames(cluster)) {
+    const { cluster: seen } = await statusOf(cluster, name)
+    t.equal(seen.clusterId, clusterId, `${name} is in it`)
+  }
+  const remembered = await Promise.all(folders.map(readCluster))
+  for (const one of remembered) t.equal(one?.clusterId, clusterId, 'and its disk remembers it')
+  await writeMore(t, cluster, 'after')
+  const incarnations = await Promise.all(replicaNames(cluster).map((name) => ownRow(cluster, name)))
+  for (const name of replicaNames(cluster)) await cluster.down(name)
+  for (const name of replicaNames(cluster)) cluster.start(name)
+  await cluster.ready(REJOIN_MS_MAX)
+  await agreed(cluster)
+  for (const { name, incarnation } of incarnations) {
+    t.equal((await ownRow(cluster, name)).incarnation, incarnation, `${name} stays a member`)
+  }
 }

@@ -87,6 +87,32 @@ t.test('a port in use is one clear line', async (t) => {
   t.equal(second.errors(), `ordinal: port ${port} is in use; choose another with --control-port\n`)
 })
 
+t.test('two ports that cannot be had together are one clear line', async (t) => {
+  const same = ordinal(t, ['local', '--ephemeral', '--port', '18080', '--control-port', '18080'])
+  t.equal(await same.ended, 1)
+  t.equal(same.errors(), 'ordinal: --port and --control-port are both 18080\n')
+  const last = ordinal(t, ['local', '--ephemeral', '--port', '65535'])
+  t.equal(await last.ended, 1)
+  t.match(last.errors(), /^ordinal: no port lies above 65535.*\n$/)
+})
+
+t.test('when nobody reads its output any more, it stops in order', async (t) => {
+  const run = ordinal(t, ['local', '--ephemeral', '--port', '0', '--replicas', '1', '--api', '1'])
+  await until('it says where its data is', () => /data in \S+/.test(run.out()))
+  const [, folder = ''] = /data in (\S+)/.exec(run.out()) ?? []
+  t.ok(existsSync(folder))
+  run.child.stdout?.destroy()
+  t.equal(await run.ended, 0)
+  t.equal(run.errors(), '')
+  t.notOk(existsSync(folder))
+})
+
+t.test('a URL that is none is one clear line', async (t) => {
+  const run = ordinal(t, ['bootstrap', '--force', '--url', 'garbage'])
+  t.equal(await run.ended, 1)
+  t.equal(run.errors(), 'ordinal: --url is "garbage", expected http://<host>:<port>\n')
+})
+
 t.test('a folder that cannot be written is one clear line', async (t) => {
   const run = ordinal(t, ['local', '--port', '0', '--data', '/dev/null/data'])
   t.equal(await run.ended, 1)
@@ -103,6 +129,9 @@ t.test('a wrong call exits with 2 and says what is right', async (t) => {
   const run = ordinal(t, ['local', '--replicas', 'many'])
   t.equal(await run.ended, 2)
   t.match(run.errors(), /Expected a whole number from 1 to 9/)
+  const unused = ordinal(t, ['local', '--ephemeral', '--data', 'x'])
+  t.equal(await unused.ended, 2)
+  t.match(unused.errors(), /--ephemeral' cannot be used with option '--data/)
   const help = ordinal(t, ['--help'])
   t.equal(await help.ended, 0)
   t.match(help.out(), / {2}local[\s\S]* {2}replica[\s\S]* {2}api[\s\S]* {2}bootstrap/)

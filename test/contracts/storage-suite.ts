@@ -99,13 +99,32 @@ async function identityTests(t: Test, suite: Suite): Promise<void> {
     t.strictSame(await world.db.iterator().all(), before)
   })
 
-  await t.test('a cluster is adopted once, for good', async (t) => {
+  await t.test('a cluster is adopted for good once there is log content', async (t) => {
     const world = await suite.create(t)
-    const storage = await openOn(world)
+    const { storage } = await filled(world)
     await storage.adopt('cluster-1')
     t.equal(storage.identity.clusterId, 'cluster-1')
     await t.rejects(storage.adopt('cluster-2'), { name: 'InvariantError' })
-    t.equal((await again(world)).identity.clusterId, 'cluster-1')
+    const later = await again(world)
+    t.equal(later.identity.clusterId, 'cluster-1')
+    await t.rejects(later.adopt('cluster-2'), { name: 'InvariantError' })
+  })
+
+  await t.test('a compacted log holds a cluster as well', async (t) => {
+    const world = await suite.create(t)
+    const { storage } = await filled(world)
+    await storage.adopt('cluster-1')
+    t.ok((await storage.compact(6)) > 0, 'there is a base')
+    await t.rejects(storage.adopt('cluster-2'), { name: 'InvariantError' })
+  })
+
+  await t.test('an empty log may be of another cluster than it remembers', async (t) => {
+    const world = await suite.create(t)
+    const storage = await openOn(world, { clusterId: 'former' })
+    await storage.load()
+    await storage.adopt('cluster-2')
+    t.equal(storage.identity.clusterId, 'cluster-2')
+    t.equal((await again(world)).identity.clusterId, 'cluster-2')
   })
 
   await t.test('the successor of a set-aside disk belongs to its cluster', async (t) => {

@@ -92,6 +92,7 @@ export type StatusFrame = {
   readonly writable: boolean
   readonly revision: number
   readonly history: string
+  /** Without a history: the cluster it follows, or else the former one that its disk remembers. */
   readonly clusterId: string
   /** Age of this replica's state, ms; -1: unknown. */
   readonly age_ms: number

@@ -39,6 +39,7 @@ export function encodeHello(hello: Hello): Buffer {
     .u32(hello.expected)
     .u64(hello.fingerprint.index)
     .text(hello.fingerprint.hash)
+    .u8(hello.wasMember ? 1 : 0)
     .finish()
 }
 
@@ -55,6 +56,8 @@ export function decodeHello(source: Uint8Array): Hello {
     format: reader.u32(),
     expected: reader.u32(),
     fingerprint: { index: reader.u64(), hash: reader.text() },
+    // A hello from before this field says by its cluster id that its disk belongs to one.
+    wasMember: reader.remaining > 0 && reader.u8() === 1,
   }
 }
 

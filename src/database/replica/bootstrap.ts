@@ -4,11 +4,14 @@
  *
  *   empty ──a peer has a cluster id──► follow it: join that cluster
  *     │
+ *     ├─its disk, or a peer's, once belonged to a cluster──► wait for a peer that holds data
  *     └─first ordinal, and all N expected peers *answered* "empty"──► form a new cluster
  *
- * "Empty" means that the disk never belonged to a cluster: one that was set aside keeps its cluster
- * id and is never asked. An unreachable peer means wait: it may hold the data. Nothing is ever
- * formed from counting DNS records, and nobody but the first ordinal forms anything.
+ * "Empty" means that the disk never belonged to a cluster: the successor of one that was set aside
+ * remembers that it did (`wasMember`). It joins whichever cluster a peer has, for it holds nothing
+ * of the former one; but it forms none, and nobody forms one with it. An unreachable peer means
+ * wait: it may hold the data. Nothing is ever formed from counting DNS records, and nobody but the
+ * first ordinal forms anything.
  */
 
 import type { Hello } from './ports.ts'
@@ -34,6 +37,15 @@ export function decideBootstrap(view: BootstrapView): BootstrapDecision {
     return { type: 'wait', why: `peers belong to ${ids.size} different clusters: ${[...ids]}` }
   }
   for (const clusterId of ids) return { type: 'join', clusterId }
+  if (view.self.wasMember) {
+    const why = 'this replica once belonged to a cluster and holds none of its data'
+    return { type: 'wait', why: `${why}: it waits for a peer to rejoin` }
+  }
+  const former = view.peers.filter((peer) => peer.wasMember).map((peer) => peer.ordinal)
+  if (former.length > 0) {
+    const why = `replica ${former.join(', ')} once belonged to a cluster`
+    return { type: 'wait', why: `${why}; it waits to rejoin it` }
+  }
   const last = view.firstOrdinal + view.expected - 1
   if (view.expected === 0)
     return { type: 'wait', why: 'it is not known how many replicas there are' }

@@ -8,7 +8,7 @@
 
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { genesisEntry } from '../consensus/membership.ts'
-import { type Membership, memberId } from '../consensus/types.ts'
+import { type MemberId, type Membership, memberId } from '../consensus/types.ts'
 import { type BootstrapDecision, decideBootstrap } from './bootstrap.ts'
 import type { Hello, Storage, StoredState, Transport } from './ports.ts'
 
@@ -96,7 +96,23 @@ export class Forming {
   }
 }
 
+/** What `ordinal bootstrap --force` makes of a membership: a new cluster of this replica alone. */
+export function aloneAfter(
+  old: Membership,
+  options: { self: MemberId; newId: () => string },
+): Membership {
+  const { self, newId } = options
+  return {
+    clusterId: newId(),
+    history: historyOf(newId()),
+    voters: [self],
+    learners: [],
+    removed: old.removed,
+    opened: true,
+  }
+}
+
 /** Eight hexadecimal digits: short enough for an ETag, long enough not to meet another. */
-export function historyOf(uuid: string): string {
+function historyOf(uuid: string): string {
   return uuid.slice(0, 8)
 }

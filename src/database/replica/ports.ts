@@ -20,7 +20,10 @@ export type Identity = {
   readonly ordinal: number
   /** UUID written when the disk was first formatted. */
   readonly incarnation: string
-  /** '' until the replica has adopted a cluster, then that one for good. */
+  /**
+   * '' until the replica has adopted a cluster. For good once there is log content; a disk without
+   * any only remembers that it, or the one set aside before it, was a member.
+   */
   readonly clusterId: string
   readonly clusterName: string
 }
@@ -57,7 +60,7 @@ export interface SnapshotSource {
 
 export interface Storage {
   readonly identity: Identity
-  /** Persists (synced) the cluster this disk belongs to. Only from ''. */
+  /** Persists (synced) the cluster this disk belongs to. Only from '', or with an empty log. */
   adopt(clusterId: string): Promise<void>
   /** Reads everything needed to start, checking chain and CRCs. Rejects with `data-damaged`. */
   load(): Promise<StoredState>
@@ -102,7 +105,7 @@ export interface Storage {
 /** What a replica tells its peers of itself, at each link and again when it changes. */
 export type Hello = {
   readonly clusterName: string
-  /** '' : belongs to no cluster ("empty" when `formatted` too). */
+  /** '': belongs to no cluster ("empty" if not `wasMember`). */
   readonly clusterId: string
   readonly ordinal: number
   readonly incarnation: string
@@ -114,6 +117,8 @@ export type Hello = {
   readonly expected: number
   /** The newest content hash at a shared index (fingerprints.ts); index 0: none. */
   readonly fingerprint: { readonly index: number; readonly hash: string }
+  /** The disk remembers a cluster, be it a former one: nobody forms a new one with it. */
+  readonly wasMember: boolean
 }
 
 export type PeerStatus = {

@@ -15,7 +15,7 @@ import { ENTRY_VERSION } from '../consensus/entry.ts'
 import { type CoreEvent, type MemberId, type Membership, memberId } from '../consensus/types.ts'
 import { Allegiance } from './allegiance.ts'
 import { type Fingerprint, Fingerprints, NO_FINGERPRINT } from './fingerprints.ts'
-import { Forming, historyOf } from './forming.ts'
+import { aloneAfter, Forming } from './forming.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Lanes } from './lanes.ts'
 import { Loop } from './loop.ts'
@@ -90,10 +90,11 @@ export class Replica {
 
   constructor(options: ReplicaOptions) {
     this.#options = options
-    this.#clusterId = options.storage.identity.clusterId
-    this.#persistedId = this.#clusterId !== ''
     this.#stored = options.stored
-    const { ordinal, incarnation } = options.storage.identity
+    const { ordinal, incarnation, clusterId } = options.storage.identity
+    // Who holds nothing of a cluster belongs to none, whatever its disk remembers.
+    this.#clusterId = options.stored.consensus.lastIndex > 0 ? clusterId : ''
+    this.#persistedId = this.#clusterId !== ''
     this.#self = memberId(ordinal, incarnation)
     this.#fingerprints = new Fingerprints(this.#self)
     this.#forming = new Forming({
@@ -113,7 +114,10 @@ export class Replica {
     })
     this.views = new Views({
       name: options.name,
-      identity: () => ({ ...options.storage.identity, clusterId: this.#clusterId }),
+      identity: () => {
+        const { identity } = options.storage
+        return { ...identity, clusterId: this.#clusterId || identity.clusterId }
+      },
       storage: options.storage,
       loop: () => this.#loop,
       space: () => this.#housekeeping?.space,
@@ -215,16 +219,10 @@ export class Replica {
     if (status.leader !== undefined) {
       throw new ClusterError('refused-bootstrap', `the cluster has a leader: ${status.leader}`)
     }
-    const incarnation = this.#options.newId()
-    const old = status.membership
-    const membership: Membership = {
-      clusterId: this.#options.newId(),
-      history: historyOf(this.#options.newId()),
-      voters: [memberId(storage.identity.ordinal, incarnation)],
-      learners: [],
-      removed: old.removed,
-      opened: true,
-    }
+    const { newId } = this.#options
+    const incarnation = newId()
+    const self = memberId(storage.identity.ordinal, incarnation)
+    const membership = aloneAfter(status.membership, { self, newId })
     await loop.stop()
     await storage.forceBootstrap(membership, incarnation)
     return membership
@@ -320,6 +318,7 @@ export class Replica {
       format: ENTRY_VERSION,
       expected,
       fingerprint: this.#fingerprint,
+      wasMember: storage.identity.clusterId !== '',
     }
   }
 

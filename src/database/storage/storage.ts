@@ -80,7 +80,11 @@ export class LevelStorage implements Storage {
 
   async adopt(clusterId: string): Promise<void> {
     assert(clusterId !== '', 'a cluster id is not empty')
-    assert(this.#identity.clusterId === '', 'this disk belongs to a cluster already')
+    if (this.#identity.clusterId !== '') {
+      // A base is never above the last index.
+      const { lastIndex } = this.#loaded()
+      assert(lastIndex === 0, 'this disk holds data of a cluster already')
+    }
     const identity = { ...this.#identity, clusterId }
     // Outside first: a disk that is damaged right after must not pass for an empty one.
     await this.#surroundings.rememberCluster(identity)

@@ -24,9 +24,13 @@ const SPACE = 0x20
 /** A key, as bytes for the state machine and as text for people. */
 export type Key = { readonly bytes: Buffer; readonly text: string }
 
+/** What comes before the path in absolute-form, which a server must take (RFC 9112 §3.2.2). */
+const ORIGIN = /^https?:\/\/[^/?#]*/i
+
 /** The key of a request to `/v1/kv/<key>`, by its raw target. Throws `invalid-key`. */
 export function keyOfPath(target: string): Key {
   if (!target.startsWith(KEY_PATH_PREFIX)) {
+    if (ORIGIN.test(target)) return keyOfPath(target.replace(ORIGIN, ''))
     throw new ClusterError('invalid-key', `the path must begin with ${KEY_PATH_PREFIX} unescaped`)
   }
   const question = target.indexOf('?')

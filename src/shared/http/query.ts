@@ -6,6 +6,7 @@
 
 import type { Static, TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
+import type { TLocalizedValidationError } from 'typebox/error'
 import { parseDuration } from '../duration.ts'
 import { ClusterError } from '../errors.ts'
 import { TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MAX } from '../limits.ts'
@@ -30,13 +31,26 @@ export class QueryReader<const T extends TSchema> {
     if (at === -1 && this.#none !== undefined) return this.#none
     const found = at === -1 ? {} : parse(target.slice(at + 1))
     if (this.#validator.Check(found)) return found as Static<T>
-    const [problem] = this.#validator.Errors(found)
-    const name = problem?.instancePath.slice(1) ?? ''
-    throw new ClusterError(
-      'bad-request',
-      `the query is refused: ${name === '' ? '' : `${name} `}${problem?.message ?? 'invalid'}`,
-    )
+    throw new ClusterError('bad-request', explain(this.#validator.Errors(found)))
   }
+}
+
+/** What is wrong first, in the words of a query. */
+function explain(problems: readonly TLocalizedValidationError[]): string {
+  const allowed: unknown[] = []
+  for (const problem of problems) {
+    const { keyword, params } = problem
+    if (keyword === 'additionalProperties') {
+      return `unknown parameter ${params.additionalProperties.join(', ')}`
+    }
+    if (keyword === 'required')
+      return `parameter ${params.requiredProperties.join(', ')} is missing`
+    if (keyword === 'const') allowed.push(params.allowedValue)
+  }
+  const [first] = problems
+  const name = first?.instancePath.slice(1) ?? ''
+  if (allowed.length > 0) return `parameter ${name} must be ${allowed.join(' or ')}`
+  return `parameter ${name} ${first?.message ?? 'is invalid'}`
 }
 
 function parse(search: string): Record<string, string> {

@@ -99,6 +99,7 @@ function handlePut(context: WriteContext, route: RouteCount, write: Write): void
   const { request, reply, target } = write
   const { headers } = request
   if (headers['content-encoding'] !== undefined) checkEncoding(headers['content-encoding'])
+  if (headers['transfer-encoding'] !== undefined) checkTransfer(headers['transfer-encoding'])
   if (headers['content-range'] !== undefined) {
     throw new ClusterError('bad-request', 'a value is written whole: Content-Range is refused')
   }
@@ -211,6 +212,15 @@ function checkEncoding(encoding: string): void {
   throw new ClusterError(
     'unsupported-encoding',
     'values are stored as they come: send them without Content-Encoding',
+  )
+}
+
+/** Node takes the chunks apart, and leaves any coding beneath as it came (RFC 9112 §7). */
+function checkTransfer(codings: string): void {
+  if (codings.trim().toLowerCase() === 'chunked') return
+  throw new ClusterError(
+    'unsupported-encoding',
+    'values are sent as they are: Transfer-Encoding may only be chunked',
   )
 }
 

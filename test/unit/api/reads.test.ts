@@ -115,6 +115,21 @@ t.test('reads: minRevision waits in a frame of its own, and others are not held 
   t.match((await never).json(), { code: 'revision-not-reached', status: 503 })
 })
 
+t.test('reads: a revision that is not there in time is named as the reason', async (t) => {
+  const started = await start(t)
+  await withKey(started)
+  const now = started.cluster.revision
+  for (const replica of started.cluster.replicas) replica.holdReads = true
+  const never = get(started, `/v1/kv/a?minRevision=${now + 9}&timeout=1s`)
+  const stale = get(started, `/v1/kv/a?minRevision=${now + 9}&timeout=1s&consistency=stale`)
+  const there = get(started, `/v1/kv/a?minRevision=${now}&timeout=1s`)
+  await started.clock.advance(1000)
+  const detail = `revision ${now + 9} is not there yet (now ${now})`
+  t.match((await never).json(), { code: 'revision-not-reached', status: 503, detail })
+  t.match((await stale).json(), { code: 'revision-not-reached', detail })
+  t.match((await there).json(), { code: 'deadline-exceeded' })
+})
+
 t.test('reads: a refusal is retried elsewhere', async (t) => {
   const started = await start(t)
   await withKey(started)

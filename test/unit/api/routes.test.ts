@@ -264,6 +264,45 @@ t.test('a client that leaves in the middle of its body leaves nothing behind', a
   t.equal(started.cluster.records.size, 0)
 })
 
+/** Sends a request as it is. Resolves to all of the answer. */
+async function sendRaw(started: Started, head: readonly string[], body = ''): Promise<string> {
+  const { port } = started.api.app.addresses()[0] as { port: number }
+  const socket = connect(port, '127.0.0.1')
+  socket.write(`${head.join('\r\n')}\r\nHost: x\r\nConnection: close\r\n\r\n${body}`)
+  let answer = ''
+  for await (const part of socket) answer += part
+  return answer
+}
+
+t.test('PUT: a transfer coding other than chunked is refused', async (t) => {
+  const started = await start(t)
+  await started.api.app.listen({ port: 0, host: '127.0.0.1' })
+  const put = (coding: string) =>
+    sendRaw(
+      started,
+      ['PUT /v1/kv/a HTTP/1.1', `Transfer-Encoding: ${coding}`],
+      '1\r\nx\r\n0\r\n\r\n',
+    )
+  const refused = await put('gzip, chunked')
+  t.match(refused, /^HTTP\/1.1 415 /)
+  t.match(refused, /"code":"unsupported-encoding".*"outcome":"not-applied"/)
+  t.equal(started.cluster.records.size, 0)
+  t.match(await put('Chunked'), /^HTTP\/1.1 201 /)
+  t.equal((await ask(started, 'GET', '/v1/kv/a')).body, 'x')
+})
+
+t.test('absolute-form is taken as origin-form', async (t) => {
+  const started = await start(t)
+  await started.api.app.listen({ port: 0, host: '127.0.0.1' })
+  await ask(started, 'PUT', '/v1/kv/http://b/v1/kv/c', { payload: 'hello' })
+  const get = (path: string) => sendRaw(started, [`GET http://host:1${path} HTTP/1.1`])
+  t.match(await get('/v1/kv/http://b/v1/kv/c?timeout=1s'), /^HTTP\/1.1 200 [\s\S]*hello$/)
+  t.match(await get('/v1/key?name=http://b/v1/kv/c'), /^HTTP\/1.1 200 [\s\S]*hello$/)
+  t.match(await get('/v1/kv?limit=1'), /^HTTP\/1.1 200 /)
+  t.match(await get('/v1/kv/a'), /^HTTP\/1.1 404 [\s\S]*"not-found"/)
+  t.match(await get(''), /^HTTP\/1.1 404 /)
+})
+
 t.test('bytes that are no HTTP get a problem, too', async (t) => {
   const started = await start(t)
   await started.api.app.listen({ port: 0, host: '127.0.0.1' })

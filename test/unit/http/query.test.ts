@@ -27,6 +27,16 @@ t.test('query: what is unknown, twice there, missing or malformed is refused', a
   t.throws(() => new QueryReader(NamedReadQuery).read('/v1/key?timeout=1s'), { message: /name/ })
 })
 
+t.test('query: a refusal names the parameter and what it may be', async (t) => {
+  const read = (query: string) => () => new QueryReader(NamedReadQuery).read(`/v1/key?${query}`)
+  t.throws(read('name=a&foo=1'), { message: 'unknown parameter foo' })
+  t.throws(read('timeout=1s'), { message: 'parameter name is missing' })
+  t.throws(read('name=a&consistency=none'), {
+    message: 'parameter consistency must be linearizable or stale',
+  })
+  t.throws(read('name=a&timeout=1'), { message: /^parameter timeout must match / })
+})
+
 t.test('query: durations and whole numbers', async (t) => {
   t.equal(durationOf('x', '500ms'), 500)
   t.equal(durationOf('x', '5s'), 5000)

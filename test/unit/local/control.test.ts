@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import type { ClusterView } from '../../../src/local/cluster.ts'
 import { Control } from '../../../src/local/control.ts'
@@ -82,6 +84,32 @@ t.test('what is not there is a problem document', async (t) => {
     t.equal(answer.headers.get('content-type'), 'application/problem+json')
     t.match(await answer.json(), { status, code })
   }
+})
+
+/** The status that a request line gets, sent as it is. */
+async function statusOfLine(url: string, line: string): Promise<number> {
+  const { port, hostname } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  await once(socket, 'connect')
+  socket.write(`${line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+  let answer = ''
+  for await (const part of socket) answer += part
+  return Number(/^HTTP\/1\.1 (\d+) /.exec(answer)?.[1])
+}
+
+t.test('a request target of any form gets an answer, and the process goes on', async (t) => {
+  const { url } = await startControl(t)
+  const expected: [string, number][] = [
+    ['GET //', 404],
+    ['GET //[', 404],
+    ['GET http://', 400],
+    ['GET http://[', 400],
+    ['OPTIONS *', 400],
+    ['POST /processes/%zz/kill', 404],
+    ['GET http://localhost/processes', 200],
+  ]
+  for (const [line, status] of expected) t.equal(await statusOfLine(url, line), status, line)
+  t.equal((await fetch(`${url}/processes`)).status, 200)
 })
 
 t.test('pages of other sites are refused, the dashboard is not', async (t) => {

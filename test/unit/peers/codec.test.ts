@@ -66,6 +66,7 @@ const body: fc.Arbitrary<MessageBody> = fc.oneof(
     type: fc.constant('append' as const),
     previousIndex: whole,
     previousTerm: whole,
+    acked: whole,
     entries: fc.array(entry, { maxLength: 5 }),
     commit: whole,
     sent_ms: clock,
@@ -108,6 +109,7 @@ const hello: fc.Arbitrary<Hello> = fc.record({
   format: fc.nat(),
   expected: fc.nat(),
   fingerprint: fc.record({ index: fc.nat(), hash: fc.string() }),
+  wasMember: fc.boolean(),
 })
 const members = fc.array(member, { maxLength: 9 })
 const membership: fc.Arbitrary<Membership> = fc.record({
@@ -188,6 +190,7 @@ t.test('the bytes of entries are neither copied when sent nor when received', as
     term: 1,
     previousIndex: 0,
     previousTerm: 0,
+    acked: 0,
     entries: [first, second],
     commit: 0,
     sent_ms: 1.5,
@@ -217,6 +220,7 @@ t.test('a flipped bit in an entry is found on receipt', async (t) => {
     term: 1,
     previousIndex: 0,
     previousTerm: 0,
+    acked: 0,
     entries: [one],
     commit: 0,
     sent_ms: 0,
@@ -276,6 +280,8 @@ t.test('hellos, refusals and heads of snapshots come back as they went', async (
     fc.property(hello, (sent) => {
       t.same(decodeHello(encodeHello(sent)), sent)
       t.same(decodeHello(Buffer.concat([encodeHello(sent), Buffer.from('later')])), sent)
+      const before = encodeHello(sent).subarray(0, -1)
+      t.same(decodeHello(before), { ...sent, wasMember: false }, 'of a peer without the last field')
     }),
     numbers,
   )

@@ -103,6 +103,7 @@ export async function startReplica(test: Teardown, options: ReplicaOptions): Pro
     format: 1,
     expected: 3,
     fingerprint: { index: 0, hash: '' },
+    wasMember: false,
   }
   const replica: TestReplica = {
     transport,

@@ -12,7 +12,13 @@ function hello(ordinal: number, clusterId = ''): Hello {
     format: 1,
     expected: 3,
     fingerprint: { index: 0, hash: '' },
+    wasMember: false,
   }
+}
+
+/** Its data was set aside. */
+function former(ordinal: number): Hello {
+  return { ...hello(ordinal), wasMember: true }
 }
 
 const empty = { firstOrdinal: 0, expected: 3 }
@@ -63,4 +69,28 @@ t.test('without a number of replicas nothing is formed', async (t) => {
 
 t.test('a cluster of one forms alone', async (t) => {
   t.equal(decideBootstrap({ ...empty, expected: 1, self: hello(0), peers: [] }).type, 'form')
+})
+
+t.test('a replica that was a member forms nothing, in whatever company', async (t) => {
+  const self = former(0)
+  const why = /this replica once belonged/
+  for (const peers of [[], [hello(1), hello(2)], [former(1), former(2)]]) {
+    t.match(decideBootstrap({ ...empty, self, peers }), { type: 'wait', why })
+  }
+  t.match(decideBootstrap({ ...empty, expected: 1, self, peers: [] }), { type: 'wait', why })
+})
+
+t.test('nobody forms a cluster with one that was a member', async (t) => {
+  for (const peers of [
+    [hello(1), former(2)],
+    [hello(1), hello(2), former(3)],
+  ]) {
+    const decision = decideBootstrap({ ...empty, self: hello(0), peers })
+    t.match(decision, { type: 'wait', why: /replica [23] once belonged to a cluster/ })
+  }
+})
+
+t.test('a replica that was a member joins whichever cluster a peer has', async (t) => {
+  const peers = [former(1), { ...hello(2, 'c2'), wasMember: true }]
+  t.same(decideBootstrap({ ...empty, self: former(0), peers }), { type: 'join', clusterId: 'c2' })
 })
