@@ -187,15 +187,28 @@ export class KeyReads {
     })
   }
 
-  #pump(group: Group): void {
+  /**
+   * The leader while it has nothing of ours to read, since it answers without asking another
+   * replica; then all in turn, so that a loaded cluster spreads its reads.
+   */
+  #choose(group: Group, first: PendingRead): Replica | undefined {
     const { pool } = this.#options
+    const { consistency } = group.terms
+    const leader = consistency === 'linearizable' ? pool.leader() : undefined
+    if (leader !== undefined && !group.lanes.has(leader)) {
+      if (pool.canRead(leader, consistency) && canTake(group, leader, first)) return leader
+    }
+    return pool.pick(consistency, (one) => canTake(group, one, first))
+  }
+
+  #pump(group: Group): void {
     while (group.queue.length > 0) {
       const first = group.queue[0] as PendingRead
       if (first.settled) {
         group.queue.shift()
         continue
       }
-      const replica = pool.pick(group.terms.consistency, (one) => canTake(group, one, first))
+      const replica = this.#choose(group, first)
       if (replica === undefined) return
       if (!this.#send(group, replica)) {
         this.#pause(group, replica)

@@ -16,7 +16,6 @@ import { PeerSecret } from '../database/peers/secret.ts'
 import { systemClock } from '../shared/clock.ts'
 import type { ApiConfig } from '../shared/config.ts'
 import { createLogger, roomLogger } from '../shared/logger.ts'
-import { widenBufferPool } from './buffer-pool.ts'
 import { listenOn } from './http-port.ts'
 import { SharedPort } from './shared-port.ts'
 
@@ -26,7 +25,6 @@ const STOP_MS_MAX = 15_000
 
 /** Runs until a signal. Rejects when a port cannot be opened. */
 export async function runApi(config: ApiConfig): Promise<void> {
-  widenBufferPool()
   const logger = createLogger(config.name, config)
   const log = roomLogger(logger, 'api')
   const secret = new PeerSecret({ file: config.peerSecretFile, log: roomLogger(logger, 'peers') })

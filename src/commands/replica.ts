@@ -23,7 +23,6 @@ import { systemClock } from '../shared/clock.ts'
 import type { ReplicaConfig } from '../shared/config.ts'
 import { ClusterError } from '../shared/errors.ts'
 import { createLogger, roomLogger } from '../shared/logger.ts'
-import { widenBufferPool } from './buffer-pool.ts'
 import { listenOn } from './http-port.ts'
 import { openDisk } from './open-disk.ts'
 
@@ -33,7 +32,6 @@ const OBSERVE_EVERY_MS = 200
 
 /** Runs until a signal. Rejects when the replica cannot start. */
 export async function runReplica(config: ReplicaConfig): Promise<void> {
-  widenBufferPool()
   const logger = createLogger(config.name, config)
   const log = roomLogger(logger, 'replica')
   const disk = await openDisk(config, roomLogger(logger, 'storage'))

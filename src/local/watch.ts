@@ -9,7 +9,7 @@ import type { Child } from './child.ts'
 import type { Report } from './events.ts'
 import { probe } from './probe.ts'
 
-const INTERVAL_MS = 500
+const INTERVAL_MS = 1000
 /** Until a child is ready it is asked more often, so that a start looks as quick as it is. */
 const INTERVAL_STARTING_MS = 100
 const TIMEOUT_MS = 1000
