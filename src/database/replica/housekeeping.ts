@@ -7,7 +7,6 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Health } from '../consensus/types.ts'
 import { encodeSegment } from '../kv/codec.ts'
-import { decodeRecord } from '../kv/record.ts'
 import type { Command } from '../kv/types.ts'
 import type { Loop } from './loop.ts'
 import type { DiskSpace, Storage } from './ports.ts'
@@ -106,10 +105,8 @@ export class Housekeeping {
     const now_ms = loop.status().logTime_ms
     const commands: Command[] = []
     for (const { key } of await storage.expiring(now_ms, EXPIRE_COMMANDS_MAX)) {
-      const bytes = loop.kv.get(key)
-      if (bytes === undefined) continue
-      const { expires_ms, revision } = decodeRecord(key, bytes)
-      if (expires_ms > 0 && expires_ms <= now_ms) commands.push({ type: 'expire', key, revision })
+      const command = loop.kv.expireCommand(key, now_ms)
+      if (command !== undefined) commands.push(command)
     }
     commands.push(...loop.kv.idleSessions(now_ms))
     if (commands.length === 0 || !loop.status().canPropose) return

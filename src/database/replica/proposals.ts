@@ -102,12 +102,4 @@ export class Proposals {
     this.#proposed.clear()
     for (const { origins } of proposed) for (const origin of origins) origin.refuse(true)
   }
-
-  /** Refuses what waits and was not proposed, e.g. while no proposals are taken for too long. */
-  refuseWaiting(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    this.#waitingBytes = 0
-    for (const { origin } of waiting) origin.refuse(false)
-  }
 }
