@@ -204,6 +204,7 @@ function tickLeader(state: CoreState, leading: Leading, late: boolean): void {
   tickSteadiness(state, leading)
   // Rounds are heartbeats too, so they go first.
   tickReads(state)
+  if (leading.commitNotice !== 'none') sendCommitNotices(state, leading)
   sendHeartbeats(state, leading)
   tickTransfer(state, leading)
   considerSlowDisk(state, leading)
@@ -250,7 +251,7 @@ function finish(state: CoreState): void {
   if (leading !== undefined) {
     if (leading.nextReads.length > 0) startRound(state, leading)
     if (leading.transfer !== undefined) pursueTransfer(state, leading)
-    if (leading.commitNotice !== 'none') sendCommitNotices(state, leading)
+    if (leading.commitNotice === 'urgent') sendCommitNotices(state, leading)
   }
   if (state.drain !== undefined && !state.drain.done) pursueDrain(state)
   sealWrite(state)

@@ -168,14 +168,11 @@ export function sendHeartbeats(state: CoreState, leading: Leading): void {
 }
 
 /**
- * Tells followers of a commit that no append has carried. It waits for one more step: a busy leader
- * proposes next, and its append carries the news for nothing.
+ * Tells followers of a commit that no append has carried, at the next tick: a busy leader has
+ * proposed by then, and its append carried the news for nothing. Nobody waits for it: a read's
+ * answer brings its own index. A change of leader or of the membership is told at once.
  */
 export function sendCommitNotices(state: CoreState, leading: Leading): void {
-  if (leading.commitNotice === 'due') {
-    leading.commitNotice = 'waited'
-    return
-  }
   leading.commitNotice = 'none'
   for (const peer of leading.peers) {
     if (peer.state === 'replicate' && peer.commitSent < Math.min(state.commit, peer.next - 1)) {
@@ -223,8 +220,11 @@ export function maybeCommit(state: CoreState, leading: Leading): void {
   for (const voter of voters) scratch.push(voter.match)
   const index = quorumValue(scratch)
   if (index <= state.commit || index < leading.firstIndex) return
+  const awaited = Math.max(leading.firstIndex, state.log.membershipIndex)
+  const urgent = state.commit < awaited && awaited <= index
   advanceCommit(state, index)
-  leading.commitNotice = 'due'
+  if (urgent) leading.commitNotice = 'urgent'
+  else if (leading.commitNotice === 'none') leading.commitNotice = 'due'
 }
 
 /** When a quorum's latest answers were asked for, by the own clock: it led then, surely. */

@@ -101,7 +101,7 @@ export type Leading = {
   readonly anchorTime_ms: number
   readonly anchorNow_ms: number
   /** Commit moved and nothing has told the followers yet. */
-  commitNotice: 'none' | 'due' | 'waited'
+  commitNotice: 'none' | 'due' | 'urgent'
   transfer: Transfer | undefined
   /** Transfers that failed in this term. */
   transferFailures: number
