@@ -36,7 +36,9 @@ export const LOG_CACHE_BYTES_MAX = 16 * 1024 * 1024
 /** Bytes queued on one link to a peer; beyond, messages are dropped (consensus sends again). */
 export const LINK_QUEUE_BYTES_MAX = 16 * 1024 * 1024
 /** Records kept in memory although the disk has them, bytes. */
-export const RECENT_RECORDS_BYTES_MAX = 32 * 1024 * 1024
+export const RECENT_RECORDS_BYTES_MAX = 64 * 1024 * 1024
+/** Applied keys and records that wait in memory for a batch to ride on; beyond, the next takes them. */
+export const APPLIED_BYTES_MAX = 128 * 1024
 /** Sessions of API servers a cluster keeps; the least recently used expires first. */
 export const SESSIONS_MAX = 256
 /** Results a session keeps above its floor; a command beyond is refused, not executed. */
@@ -147,3 +149,13 @@ export const READS_WAITING_MAX = 65_536
 export const HEARD_MEMBERS_MAX = 64
 /** Entries a member may be behind the leader's last one and count as caught up. */
 export const CAUGHT_UP_ENTRIES = 64
+/** A fault switched on by a person ends by itself after at most this long. */
+export const FAULT_MS_MAX = 10 * 60_000
+/** Longest delay of a batch or a message that a fault may ask for. */
+export const FAULT_DELAY_MS_MAX = 10_000
+/** Farthest jump of a wall clock that a fault may ask for: ten years. */
+export const FAULT_CLOCK_JUMP_MS_MAX = 10 * 366 * 86_400_000
+/** Keys of which a lying replica remembers an old value. */
+export const FAULT_MEMORY_KEYS_MAX = 16_384
+/** Bytes of those keys and values. */
+export const FAULT_MEMORY_BYTES_MAX = 16 * 1024 * 1024

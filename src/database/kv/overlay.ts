@@ -26,6 +26,7 @@ export class Overlay {
   readonly #disk: RecordReader
   #current = newLayer()
   #inFlight: Layer | undefined
+  #current_bytes = 0
   /** Equal to the disk's, for keys that no layer above has. */
   readonly #recent = new RecentRecords()
   /** For keys of `current` that ever had one: when they expired before, 0: never. */
@@ -33,6 +34,11 @@ export class Overlay {
 
   constructor(disk: RecordReader) {
     this.#disk = disk
+  }
+
+  /** Bytes of keys and records changed since the last `take`; one changed twice counts twice. */
+  get current_bytes(): number {
+    return this.#current_bytes
   }
 
   /** The stored bytes of a key's record; `text` is `keyText(key)`. Throws what the disk throws. */
@@ -61,6 +67,7 @@ export class Overlay {
     }
     if (next === undefined) this.#current.deletes = true
     this.#current.records.set(text, next)
+    this.#current_bytes += text.length + (next?.length ?? 0)
   }
 
   /** Moves the current changes to `in flight`; the caller writes them to disk. */
@@ -78,6 +85,7 @@ export class Overlay {
     }
     this.#inFlight = this.#current
     this.#current = newLayer()
+    this.#current_bytes = 0
     this.#expiredBefore = new Map()
     return { records, expiries }
   }

@@ -119,6 +119,11 @@ export class KvState {
     return this.#position.revision
   }
 
+  /** Bytes of what `takeChanges` would give, about. */
+  get unwritten_bytes(): number {
+    return this.#overlay.current_bytes
+  }
+
   /** Where the state machine stands. */
   meta(): KvMeta {
     this.#meta ??= { ...this.#position, keys: this.#keys, hash: this.#hash.value }

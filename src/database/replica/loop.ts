@@ -13,6 +13,7 @@
 
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
+import { APPLIED_BYTES_MAX } from '../../shared/limits.ts'
 import { Core } from '../consensus/core.ts'
 import type { Entry } from '../consensus/entry.ts'
 import type {
@@ -37,7 +38,12 @@ import { Proposer } from './proposer.ts'
 import { SnapshotExchange } from './snapshot-exchange.ts'
 import { type ReadTerms, type ReadWaiter, WaitingReads } from './waiting-reads.ts'
 
-/** Applied changes reach the disk after this long without another batch to ride on. */
+/**
+ * Applied changes reach the disk this long after the first of them, or sooner when there are
+ * APPLIED_BYTES_MAX of them: never by themselves while batches follow each other, but not with
+ * each batch either. A session or a key changed again meanwhile is written once, and what a client
+ * waits for is its log entry alone. Until then they are in memory and in the log.
+ */
 const FLUSH_AFTER_MS = 50
 
 export type LoopOptions = {
@@ -73,6 +79,7 @@ export class Loop {
   #persisted = 0
   #tick: Timer | undefined
   #flush: Timer | undefined
+  #flushDue = false
 
   constructor(options: LoopOptions) {
     this.#options = options
@@ -88,7 +95,10 @@ export class Loop {
     })
     this.writer = new DiskWriter(storage, {
       takeChanges: () => {
+        if (!this.#flushDue && this.#applier.kv.unwritten_bytes < APPLIED_BYTES_MAX)
+          return undefined
         // Whatever was applied rides with this batch: nothing is left to be flushed.
+        this.#flushDue = false
         this.#flush?.cancel()
         this.#flush = undefined
         return this.#applier.takeChanges()
@@ -322,6 +332,7 @@ export class Loop {
     this.#proposer.schedule()
     this.#flush ??= this.#options.clock.after(FLUSH_AFTER_MS, () => {
       this.#flush = undefined
+      this.#flushDue = true
       this.writer.flush()
     })
   }
