@@ -93,10 +93,11 @@ export class Overlay {
   /** What was in flight is on disk now. */
   persisted(): void {
     assert(this.#inFlight !== undefined, 'no changes are in flight')
-    for (const [text, record] of this.#inFlight.records) {
+    // forEach: iterating a Map by `of` makes an array an entry.
+    this.#inFlight.records.forEach((record, text) => {
       if (record === undefined) this.#recent.delete(text)
       else this.#recent.set(text, record)
-    }
+    })
     this.#inFlight = undefined
   }
 

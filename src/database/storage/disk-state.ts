@@ -148,11 +148,12 @@ export function putChanges(batch: Batch, state: DiskState, changes: KvChanges): 
   const { live } = state
   if (changes.meta.applied < state.meta.applied) return state
   assert(changes.meta.applied <= state.lastIndex, 'applied beyond the log')
-  for (const [text, record] of changes.records) {
+  // forEach: iterating a Map by `of` makes an array an entry.
+  changes.records.forEach((record, text) => {
     const key = live.recordOfText(text)
     if (record === undefined) batch.del(key)
     else batch.put(key, record as Buffer)
-  }
+  })
   for (const { time_ms, key, put } of changes.expiries) {
     const full = live.expiry(time_ms, key)
     if (put) batch.put(full, storedExpiry(full))
