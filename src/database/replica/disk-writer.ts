@@ -30,6 +30,8 @@ export type DiskWriterHandlers = {
   beforeContent(): Promise<void>
   /** A batch is synced. The next one begins after the promise, if there is one. */
   onSynced(batch: SyncedBatch): Promise<void> | undefined
+  /** The turn is over: a batch may be begun. */
+  onFree(): void
   /** The disk refused a write. Final. */
   onFailed(error: unknown): void
 }
@@ -110,6 +112,7 @@ export class DiskWriter {
     } finally {
       this.#busy = false
     }
+    if (!this.#dead) this.#handlers.onFree()
     if (this.#pending.length > 0 || this.#maintenance.length > 0 || this.#flushWanted) {
       this.#schedule()
     } else {

@@ -105,6 +105,7 @@ export class Loop {
       },
       beforeContent: options.beforeContent,
       onSynced: (batch) => this.#synced(batch),
+      onFree: () => this.#proposer.schedule(),
       onFailed: (error) => this.#fail(error),
     })
     this.#proposer = new Proposer({
@@ -117,6 +118,7 @@ export class Loop {
       self: options.core.self,
       step: (input) => this.step(input),
       status: () => this.#core.status(),
+      onFailed: (error) => this.#fail(error),
     })
     this.#reads = new WaitingReads({
       now_ms: () => clock.now_ms(),
@@ -372,7 +374,6 @@ export class Loop {
       for (const outgoing of held) this.#send(outgoing)
       this.step({ type: 'persisted', write: id })
     }
-    this.#proposer.schedule()
   }
 
   // The end.
