@@ -5,7 +5,7 @@
  */
 
 import { HEARD_MEMBERS_MAX } from '../../shared/limits.ts'
-import { nextChange } from './membership-policy.ts'
+import { type MemberView, nextChange } from './membership-policy.ts'
 import type { Progress } from './progress.ts'
 import { proposeMembership, syncProgress } from './replication.ts'
 import type { CoreState, Leading } from './state.ts'
@@ -53,17 +53,16 @@ export function tickMembership(state: CoreState, leading: Leading): void {
   else if (removing.has(self)) handOverBeforeRemoval(state, leading)
 }
 
-function viewOf(
-  state: CoreState,
-  leading: Leading,
-  member: MemberId,
-): { stored: boolean; answering: boolean; caughtUp: boolean } {
+function viewOf(state: CoreState, leading: Leading, member: MemberId): MemberView {
   const peer = leading.progress.get(member)
-  if (peer === undefined) return { stored: false, answering: false, caughtUp: false }
-  if (peer === leading.own) return { stored: true, answering: true, caughtUp: true }
+  if (peer === undefined) return { stored: false, answering: false, silent: true, caughtUp: false }
+  if (peer === leading.own) return { stored: true, answering: true, silent: false, caughtUp: true }
+  const silent = isSilent(state, leading, peer)
   return {
     stored: peer.match >= 1,
-    answering: !isSilent(state, leading, peer),
+    // Whom a new leader has not heard yet may be gone: nothing is built upon its vote.
+    answering: peer.answered_ms >= 0 && !silent,
+    silent,
     caughtUp: isCaughtUp(state, peer),
   }
 }

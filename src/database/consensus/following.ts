@@ -39,7 +39,8 @@ export function handleAppend(state: CoreState, append: Append): void {
   const last = previousIndex + entries.length
   if (last > state.matched) state.matched = last
   advanceCommit(state, Math.min(append.commit, last))
-  if (state.commit >= append.commit && committedInTerm(state)) {
+  const ownEcho = append.echoLife === state.life
+  if (ownEcho && state.commit >= append.commit && committedInTerm(state)) {
     state.freshAt_ms = Math.max(state.freshAt_ms, append.echo_ms)
   }
   releaseReads(state)
@@ -113,6 +114,7 @@ function acknowledge(state: CoreState, append: Append, match: number): void {
       hintTerm: 0,
       sent_ms: append.sent_ms,
       replied_ms: state.now_ms,
+      life: state.life,
       token: append.token,
       health: state.health,
     },
@@ -136,6 +138,7 @@ function reject(state: CoreState, append: Append): void {
       hintTerm: log.termAt(hintIndex) ?? 0,
       sent_ms: append.sent_ms,
       replied_ms: state.now_ms,
+      life: state.life,
       token: append.token,
       health: state.health,
     },
@@ -156,6 +159,7 @@ export function refuseStaleAppend(state: CoreState, append: Append): void {
       hintTerm: 0,
       sent_ms: append.sent_ms,
       replied_ms: state.now_ms,
+      life: state.life,
       token: undefined,
       health: state.health,
     },
@@ -190,6 +194,7 @@ export function handleSnapshot(
       // It answers no append, so it says nothing of when one was sent.
       sent_ms: -1,
       replied_ms: state.now_ms,
+      life: state.life,
       token: undefined,
       health: state.health,
     },

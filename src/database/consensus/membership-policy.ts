@@ -1,7 +1,7 @@
 /**
  * What the membership should become next, as one pure function of what the leader knows. One change
  * at a time (Ongaro 2014 §4.1), in this order: open the cluster, remove who leaves, replace a lost
- * incarnation, promote who caught up, let in who said hello.
+ * incarnation, promote who caught up, give up a replacement nobody needs, let in who said hello.
  *
  * Replacing an incarnation takes three entries, each committed before the next (DESIGN §7):
  *
@@ -24,8 +24,10 @@ import { ordinalOf } from './types.ts'
 export type MemberView = {
   /** It holds at least the first entry, and so the cluster's id. */
   readonly stored: boolean
-  /** It answered within the election timeout (the leader itself: always). */
+  /** It answered within the election timeout, in this term (the leader itself: always). */
   readonly answering: boolean
+  /** It was asked for an election timeout and has not answered: not the opposite of the above. */
+  readonly silent: boolean
   readonly caughtUp: boolean
 }
 
@@ -41,7 +43,14 @@ export type PolicyView = {
 
 /** The next membership, or undefined when all is as it should be (or cannot be made so now). */
 export function nextChange(policy: PolicyView): Membership | undefined {
-  return open(policy) ?? leave(policy) ?? replace(policy) ?? promote(policy) ?? letIn(policy)
+  return (
+    open(policy) ??
+    leave(policy) ??
+    replace(policy) ??
+    promote(policy) ??
+    giveUp(policy) ??
+    letIn(policy)
+  )
 }
 
 function open({ membership, view }: PolicyView): Membership | undefined {
@@ -69,7 +78,7 @@ function replace(policy: PolicyView): Membership | undefined {
     const state = view(learner)
     if (!state.answering || !state.caughtUp) continue
     const old = voterOf(membership, ordinalOf(learner))
-    if (old === undefined || old === self || view(old).answering) continue
+    if (old === undefined || old === self || !view(old).silent) continue
     const next = without(membership, old)
     if (quorumAnswers(policy, next.voters)) return next
   }
@@ -90,6 +99,17 @@ function promote(policy: PolicyView): Membership | undefined {
   return undefined
 }
 
+/** Of a replacement that fell silent while the voter that it was to replace answers again. */
+function giveUp(policy: PolicyView): Membership | undefined {
+  const { membership, view } = policy
+  for (const learner of membership.learners) {
+    const old = voterOf(membership, ordinalOf(learner))
+    if (old === undefined || !view(old).answering || !view(learner).silent) continue
+    if (quorumAnswers(policy, membership.voters)) return without(membership, learner)
+  }
+  return undefined
+}
+
 /** Step 1: the latest incarnation of each ordinal that said hello. */
 function letIn(policy: PolicyView): Membership | undefined {
   const { membership, heard, view, self } = policy
@@ -98,10 +118,10 @@ function letIn(policy: PolicyView): Membership | undefined {
     if (voters.includes(member) || learners.includes(member) || removed.includes(member)) continue
     const ordinal = ordinalOf(member)
     const old = voterOf(membership, ordinal)
-    if (old !== undefined && (old === self || view(old).answering)) continue
+    if (old !== undefined && (old === self || !view(old).silent)) continue
     const earlier = learners.find((learner) => ordinalOf(learner) === ordinal)
     // A disk lost again before it was promoted: the newer one takes the learner's place.
-    if (earlier !== undefined && view(earlier).answering) continue
+    if (earlier !== undefined && !view(earlier).silent) continue
     const base = earlier === undefined ? membership : without(membership, earlier)
     return { ...base, learners: byOrdinal([...base.learners, member]) }
   }

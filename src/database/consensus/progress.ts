@@ -35,8 +35,9 @@ export class Progress {
   linkLost = false
   /** Since when it has answered without a gap; -1: it does not. */
   steadySince_ms = -1
-  /** Its own clock at its latest answer, echoed to it. */
+  /** Its own clock at its latest answer, echoed to it, and which start of its process that was. */
   replied_ms = -1
+  life = 0
   /** When anything was sent to it last, and when a heartbeat was. */
   sent_ms = Number.NEGATIVE_INFINITY
   heartbeat_ms = Number.NEGATIVE_INFINITY
@@ -61,6 +62,15 @@ export class Progress {
 
   get inflight(): number {
     return this.#count
+  }
+
+  /** It answered. A process that has started anew counts its time from another beginning. */
+  replied(reply: { life: number; replied_ms: number; sent_ms: number }): void {
+    const { life, replied_ms, sent_ms } = reply
+    const later = life === this.life ? replied_ms > this.replied_ms : sent_ms > this.answered_ms
+    if (!later) return
+    this.life = life
+    this.replied_ms = replied_ms
   }
 
   /** No entries may be sent now. */

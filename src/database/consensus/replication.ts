@@ -138,6 +138,7 @@ function post(
       commit: state.commit,
       sent_ms: state.now_ms,
       echo_ms: peer.replied_ms,
+      echoLife: peer.life,
       token,
     },
     0,
@@ -185,8 +186,8 @@ export function sendCommitNotices(state: CoreState, leading: Leading): void {
 export function handleAppendReply(state: CoreState, leading: Leading, reply: AppendReply): void {
   const peer = leading.progress.get(reply.from)
   if (peer === undefined) return
+  peer.replied(reply)
   if (reply.sent_ms > peer.answered_ms) peer.answered_ms = reply.sent_ms
-  if (reply.replied_ms > peer.replied_ms) peer.replied_ms = reply.replied_ms
   peer.linkLost = false
   if (peer.steadySince_ms < 0) peer.steadySince_ms = state.now_ms
   peer.health = reply.health

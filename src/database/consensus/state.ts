@@ -8,6 +8,7 @@
  * transfer or a read round cannot survive a step-down by being forgotten (hashicorp/raft #487).
  */
 
+import { crc32c } from '@node-rs/crc32'
 import type { Entry } from './entry.ts'
 import { Log } from './log.ts'
 import type { Progress } from './progress.ts'
@@ -138,6 +139,8 @@ export type Drain = {
 export type CoreState = {
   readonly config: CoreConfig
   readonly self: MemberId
+  /** A number for `config.start`, beside the times that go around (see `echoLife`). */
+  readonly life: number
   readonly log: Log
   now_ms: number
   wall_ms: number
@@ -205,6 +208,7 @@ export function newState(config: CoreConfig, restored: Restored, instant: Instan
   return {
     config,
     self: config.self,
+    life: crc32c(config.start),
     log,
     now_ms: instant.now_ms,
     wall_ms: instant.wall_ms,

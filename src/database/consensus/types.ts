@@ -94,6 +94,8 @@ export type MessageBody =
       sent_ms: number
       /** `replied_ms` of the receiver's latest answer (-1: none): how fresh its reads are. */
       echo_ms: number
+      /** The `life` of that answer: the clock of another start says nothing (0: none). */
+      echoLife: number
       /** Present when the answer also confirms a read round. */
       token: ReadToken | undefined
     }
@@ -109,6 +111,8 @@ export type MessageBody =
       sent_ms: number
       /** The answering replica's own monotonic clock. */
       replied_ms: number
+      /** Names this start of the answering process, whose clock `replied_ms` is. */
+      life: number
       token: ReadToken | undefined
       health: Health
     }

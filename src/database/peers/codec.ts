@@ -114,7 +114,7 @@ function encodeAppend(writer: ByteWriter, body: BodyOf<'append'>): void {
   whole(writer, body.previousTerm)
   whole(writer, body.acked)
   whole(writer, body.commit)
-  writer.f64(body.sent_ms).f64(body.echo_ms)
+  writer.f64(body.sent_ms).f64(body.echo_ms).u32(body.echoLife)
   encodeToken(writer, body.token)
   writer.u32(body.entries.length)
   for (const entry of body.entries) writer.u32(entry.bytes.length)
@@ -125,7 +125,7 @@ function encodeAppendReply(writer: ByteWriter, body: BodyOf<'append-reply'>): vo
   writer.u8(body.rejected ? 1 : 0)
   whole(writer, body.hintIndex)
   whole(writer, body.hintTerm)
-  writer.f64(body.sent_ms).f64(body.replied_ms)
+  writer.f64(body.sent_ms).f64(body.replied_ms).u32(body.life)
   encodeToken(writer, body.token)
   const { electable, draining, diskFull } = body.health
   writer.u8((electable ? 1 : 0) | (draining ? 2 : 0) | (diskFull ? 4 : 0))
@@ -188,9 +188,11 @@ function decodeAppend(reader: ByteReader): BodyOf<'append'> {
   const commit = reader.u64()
   const sent_ms = reader.f64()
   const echo_ms = reader.f64()
+  const echoLife = reader.u32()
   const token = decodeToken(reader)
   const entries = decodeEntries(reader)
-  const head = { previousIndex, previousTerm, acked, commit, sent_ms, echo_ms, token }
+  const echo = { sent_ms, echo_ms, echoLife }
+  const head = { previousIndex, previousTerm, acked, commit, ...echo, token }
   return { type: 'append', ...head, entries }
 }
 
@@ -211,6 +213,7 @@ function decodeAppendReply(reader: ByteReader): BodyOf<'append-reply'> {
   const hintTerm = reader.u64()
   const sent_ms = reader.f64()
   const replied_ms = reader.f64()
+  const life = reader.u32()
   const token = decodeToken(reader)
   const bits = flags(reader, 7)
   const health: Health = {
@@ -219,7 +222,8 @@ function decodeAppendReply(reader: ByteReader): BodyOf<'append-reply'> {
     diskFull: (bits & 4) !== 0,
   }
   const type = 'append-reply'
-  return { type, match, rejected, hintIndex, hintTerm, sent_ms, replied_ms, token, health }
+  const times = { sent_ms, replied_ms, life }
+  return { type, match, rejected, hintIndex, hintTerm, ...times, token, health }
 }
 
 function decodeToken(reader: ByteReader): ReadToken | undefined {

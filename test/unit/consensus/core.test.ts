@@ -180,6 +180,7 @@ t.test('a replica that diverged answers nothing any more', (t) => {
     commit: 0,
     sent_ms: 0,
     echo_ms: -1,
+    echoLife: 0,
     token: undefined,
   }
   const effects = harness.step(follower, { type: 'message', message })
@@ -207,6 +208,7 @@ t.test('a disk that holds less than it acknowledged in this term is not gone on 
     commit: 0,
     sent_ms: 0,
     echo_ms: -1,
+    echoLife: 0,
     token: undefined,
   }
   const effects = harness.step(follower, { type: 'message', message })
@@ -214,3 +216,24 @@ t.test('a disk that holds less than it acknowledged in this term is not gone on 
   t.equal(effects?.messages.length, 0, 'and nothing is acknowledged')
   t.end()
 })
+
+t.test(
+  'an answer of an earlier start of the process says nothing of how fresh this one is',
+  (t) => {
+    const { harness, leader } = formed(3)
+    const follower = harness.replica('2')
+    harness.run(300)
+    leader.now_ms += 100
+    harness.step(leader, { type: 'tick' })
+    const sent = harness.flights.map((flight) => flight.message)
+    const append = sent.find((message) => message.to === follower.member)
+    if (append?.type !== 'append') return t.fail('the leader sent no append')
+    const echo_ms = follower.now_ms + 5000
+    const before_ms = follower.core?.status().freshAt_ms
+    harness.step(follower, { type: 'message', message: { ...append, echo_ms, echoLife: 1 } })
+    t.equal(follower.core?.status().freshAt_ms, before_ms)
+    harness.step(follower, { type: 'message', message: { ...append, echo_ms } })
+    t.equal(follower.core?.status().freshAt_ms, echo_ms, 'its own echo counts')
+    t.end()
+  },
+)

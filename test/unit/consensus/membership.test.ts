@@ -18,9 +18,11 @@ import {
 import type { LeadReason, Membership } from '../../../src/database/consensus/types.ts'
 import { REMOVED_MEMBERS_MAX } from '../../../src/shared/limits.ts'
 
-const WELL: MemberView = { stored: true, answering: true, caughtUp: true }
-const SILENT: MemberView = { stored: true, answering: false, caughtUp: false }
-const BEHIND: MemberView = { stored: true, answering: true, caughtUp: false }
+const WELL: MemberView = { stored: true, answering: true, silent: false, caughtUp: true }
+const SILENT: MemberView = { stored: true, answering: false, silent: true, caughtUp: false }
+const BEHIND: MemberView = { stored: true, answering: true, silent: false, caughtUp: false }
+/** A new leader has asked it and waits for its first answer. */
+const UNHEARD: MemberView = { stored: true, answering: false, silent: false, caughtUp: false }
 
 const BASE: Membership = {
   clusterId: 'cluster',
@@ -165,4 +167,22 @@ t.test('removed members are remembered up to a limit, the oldest go first', (t) 
   t.equal(next?.removed[0], '9/1')
   t.equal(next?.removed.at(-1), '2/a')
   t.end()
+})
+
+t.test('nothing is built upon a voter that a new leader has not heard yet', async (t) => {
+  const leave = { removing: new Set(['2/a']) }
+  t.equal(decide(BASE, { '1/a': UNHEARD }, leave), undefined, 'it may be gone')
+  t.same(decide(BASE, {}, leave)?.voters, ['0/a', '1/a'])
+  const heard = { heard: ['1/b'] }
+  t.equal(decide(BASE, { '1/a': UNHEARD }, heard), undefined, 'nor is it gone for sure')
+})
+
+t.test('a replacement that fell silent is given up once the old one answers again', async (t) => {
+  const replacing = { ...BASE, learners: ['2/b'] }
+  t.equal(decide(replacing, { '2/b': SILENT, '2/a': SILENT }), undefined, 'both may come back')
+  t.equal(decide(replacing, { '2/b': SILENT, '2/a': UNHEARD }), undefined)
+  const next = decide(replacing, { '2/b': SILENT })
+  t.same(next?.voters, BASE.voters)
+  t.same(next?.learners, [])
+  t.same(next?.removed, ['2/b'])
 })

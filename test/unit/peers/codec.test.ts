@@ -42,6 +42,8 @@ const entry = fc
   )
   .map(([head, payload, chain]): Entry => makeEntry(head, payload, chain))
 
+const life = fc.nat({ max: 0xffffffff })
+
 const body: fc.Arbitrary<MessageBody> = fc.oneof(
   fc.record({
     type: fc.constant('pre-vote' as const),
@@ -71,6 +73,7 @@ const body: fc.Arbitrary<MessageBody> = fc.oneof(
     commit: whole,
     sent_ms: clock,
     echo_ms: clock,
+    echoLife: life,
     token,
   }),
   fc.record({
@@ -81,6 +84,7 @@ const body: fc.Arbitrary<MessageBody> = fc.oneof(
     hintTerm: whole,
     sent_ms: clock,
     replied_ms: clock,
+    life,
     token,
     health,
   }),
@@ -195,6 +199,7 @@ t.test('the bytes of entries are neither copied when sent nor when received', as
     commit: 0,
     sent_ms: 1.5,
     echo_ms: -1,
+    echoLife: 0,
     token: undefined,
   })
   t.equal(parts.length, 3)
@@ -225,6 +230,7 @@ t.test('a flipped bit in an entry is found on receipt', async (t) => {
     commit: 0,
     sent_ms: 0,
     echo_ms: 0,
+    echoLife: 0,
     token: undefined,
   })
   const frame = Buffer.concat(parts)
