@@ -1,13 +1,19 @@
 /**
  * From a data folder to a loaded storage: check, open, load. What is damaged is set aside, and the
- * replica starts again as a new incarnation that may only join.
+ * replica starts again as a new incarnation that may only join. The folder is an interface, so that
+ * a simulated disk goes through the same steps in the same order.
  */
 
 import { randomUUID } from 'node:crypto'
 import { Level } from 'level'
 import type { Logger } from 'pino'
 import type { Storage, StoredState } from '../database/replica/ports.ts'
-import { databaseFolder, prepareFolder, setAside } from '../database/storage/folder.ts'
+import {
+  databaseFolder,
+  type PreparedFolder,
+  prepareFolder,
+  setAside,
+} from '../database/storage/folder.ts'
 import type { Database } from '../database/storage/layout.ts'
 import {
   levelOptions,
@@ -16,7 +22,7 @@ import {
   probeOptions,
   waitUntilFree,
 } from '../database/storage/level-options.ts'
-import { openStorage } from '../database/storage/open-storage.ts'
+import { type OpenOptions, openStorage } from '../database/storage/open-storage.ts'
 import type { ReplicaConfig } from '../shared/config.ts'
 import { ClusterError } from '../shared/errors.ts'
 
@@ -30,49 +36,63 @@ export type OpenedDisk = {
   readonly notes: readonly string[]
 }
 
+/** Where a replica's data lies. */
+export interface DataPlace {
+  /** All that comes before the database opens; waits until no other process holds it. */
+  prepare(): Promise<PreparedFolder>
+  open(): Promise<Database>
+  setAside(reason: string): Promise<void>
+  /** What the storage is told of its surroundings. */
+  readonly surroundings: Omit<OpenOptions, 'identity'>
+}
+
+export type DiskOwner = {
+  readonly ordinal: number
+  /** The cluster's name. */
+  readonly cluster: string
+  readonly newIncarnation: () => string
+}
+
 /** Rejects with `storage-failed`, `format-too-new`, `wrong-replica`, `wrong-cluster`. */
-export async function openDisk(config: ReplicaConfig, log: Logger): Promise<OpenedDisk> {
+export function openDisk(config: ReplicaConfig, log: Logger): Promise<OpenedDisk> {
+  const { ordinal, cluster } = config
+  const owner = { ordinal, cluster, newIncarnation: randomUUID }
+  return openDiskAt(levelFolder(config, log), owner, log)
+}
+
+/** The same for any place. */
+export async function openDiskAt(
+  place: DataPlace,
+  owner: DiskOwner,
+  log: Pick<Logger, 'error'>,
+): Promise<OpenedDisk> {
   try {
-    return await attempt(config, log)
+    return await attempt(place, owner, log)
   } catch (error) {
     if (!(error instanceof ClusterError) || error.code !== 'data-damaged') throw error
     // Damage that showed only when the data was read: it is set aside by now.
-    const disk = await attempt(config, log)
+    const disk = await attempt(place, owner, log)
     return { ...disk, notes: [`data was set aside: ${error.message}`] }
   }
 }
 
-async function attempt(config: ReplicaConfig, log: Logger): Promise<OpenedDisk> {
-  const folder = config.data
-  const path = databaseFolder(folder)
-  const probe = () => lockHeld(new Level(path, probeOptions))
-  const onWait = () => log.warn({ folder }, 'waiting for another process to let go of the disk')
-  await waitUntilFree(probe, { wait_ms: LOCK_WAIT_MS, onWait })
-  const prepared = await prepareFolder({
-    folder,
-    lockHeld: probe,
-    ballast_bytes: config.ballast_bytes,
-  })
+async function attempt(
+  place: DataPlace,
+  owner: DiskOwner,
+  log: Pick<Logger, 'error'>,
+): Promise<OpenedDisk> {
+  const prepared = await place.prepare()
   if (prepared.setAside !== undefined) {
     log.error({ reason: prepared.setAside, to: prepared.setAsideFolder }, 'data was set aside')
   }
-  if (prepared.ballastReleased) log.warn({ folder }, 'the disk is full: the ballast was given up')
-  const db = (await openWhenFree(
-    async () => {
-      const level = new Level<Buffer, Buffer>(path, levelOptions)
-      await level.open()
-      return level
-    },
-    { wait_ms: LOCK_WAIT_MS, onWait },
-  )) as unknown as Database
+  const db = await place.open()
   try {
     const storage = await openStorage(db, {
-      folder,
-      ballast_bytes: config.ballast_bytes,
+      ...place.surroundings,
       identity: {
-        ordinal: config.ordinal,
-        clusterName: config.cluster,
-        newIncarnation: randomUUID,
+        ordinal: owner.ordinal,
+        clusterName: owner.cluster,
+        newIncarnation: owner.newIncarnation,
         ...(prepared.formerClusterId === undefined ? {} : { clusterId: prepared.formerClusterId }),
       },
     })
@@ -85,8 +105,37 @@ async function attempt(config: ReplicaConfig, log: Logger): Promise<OpenedDisk> 
     await db.close()
     if (error instanceof ClusterError && error.code === 'data-damaged') {
       log.error({ err: error }, 'the data is damaged and is set aside')
-      await setAside(folder, error.message)
+      await place.setAside(error.message)
     }
     throw error
+  }
+}
+
+/** A folder with LevelDB in it. */
+function levelFolder(config: ReplicaConfig, log: Logger): DataPlace {
+  const { data: folder, ballast_bytes } = config
+  const path = databaseFolder(folder)
+  const probe = () => lockHeld(new Level(path, probeOptions))
+  const onWait = () => log.warn({ folder }, 'waiting for another process to let go of the disk')
+  const patience = { wait_ms: LOCK_WAIT_MS, onWait }
+  return {
+    prepare: async () => {
+      await waitUntilFree(probe, patience)
+      const prepared = await prepareFolder({ folder, lockHeld: probe, ballast_bytes })
+      if (prepared.ballastReleased) {
+        log.warn({ folder }, 'the disk is full: the ballast was given up')
+      }
+      return prepared
+    },
+    open: async () => {
+      const open = async () => {
+        const level = new Level<Buffer, Buffer>(path, levelOptions)
+        await level.open()
+        return level
+      }
+      return (await openWhenFree(open, patience)) as unknown as Database
+    },
+    setAside: (reason) => setAside(folder, reason),
+    surroundings: { folder, ballast_bytes },
   }
 }

@@ -9,7 +9,15 @@ import pretty from 'pino-pretty'
 export type { Logger } from 'pino'
 
 /** The rooms that log. */
-export type Room = 'replica' | 'consensus' | 'storage' | 'peers' | 'api' | 'local' | 'command'
+export type Room =
+  | 'replica'
+  | 'consensus'
+  | 'storage'
+  | 'peers'
+  | 'faults'
+  | 'api'
+  | 'local'
+  | 'command'
 
 export type LogConfig = {
   readonly logLevel: string

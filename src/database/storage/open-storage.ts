@@ -44,6 +44,7 @@ export type OpenOptions = {
   /** Stand-ins for what a folder gives, where there is none. */
   readonly space?: () => Promise<DiskSpace>
   readonly condemn?: (reason: string) => Promise<void>
+  readonly rememberCluster?: (identity: Identity) => Promise<void>
 }
 
 /** The state of a replica that has applied nothing. */
@@ -122,12 +123,12 @@ async function format(db: Database, options: OpenOptions): Promise<Identity> {
 }
 
 async function surroundingsOf(options: OpenOptions): Promise<Surroundings> {
-  const { folder, ballast_bytes, space, condemn } = options
+  const { folder, ballast_bytes, space, condemn, rememberCluster } = options
   if (folder !== undefined) return openSurroundings(folder, ballast_bytes)
   return {
     space: space ?? (async () => ({ free_bytes: Number.MAX_SAFE_INTEGER, used_bytes: 0 })),
     condemn: condemn ?? (async () => undefined),
-    rememberCluster: async () => undefined,
+    rememberCluster: rememberCluster ?? (async () => undefined),
     close: async () => undefined,
   }
 }

@@ -1,0 +1,224 @@
+/**
+ * The schedule of faults of a run: a list of `{at_ms, fault}` made up front from the seed, so that
+ * it can be shrunk and run again. Each run draws which kinds it has at all (swarm testing), then
+ * how many of them, when, and to whom.
+ */
+
+import { Chance } from './chance.ts'
+import type { DnsTrouble } from './dns.ts'
+import type { Parameters } from './parameters.ts'
+
+/** What is left on a disk when its process ends: all that was written, or what chance leaves. */
+export type Power = 'lost' | 'kept'
+
+/** One fault of a schedule. What chance it needs comes from its `seed`. */
+export type Fault = { readonly at_ms: number } & (
+  | { readonly type: 'kill'; readonly ordinal: number; readonly power: Power }
+  /** It dies after so many more effects, between any two of one step. */
+  | {
+      readonly type: 'fuse'
+      readonly ordinal: number
+      readonly effects: number
+      readonly power: Power
+    }
+  | { readonly type: 'pause'; readonly ordinal: number; readonly for_ms: number }
+  /** SIGTERM, and the kubelet starts it again. */
+  | { readonly type: 'restart'; readonly ordinal: number }
+  | { readonly type: 'drain-all' }
+  | { readonly type: 'kill-all'; readonly power: Power }
+  | { readonly type: 'rolling-restart' }
+  | {
+      readonly type: 'partition'
+      readonly ways: readonly (readonly [string, string])[]
+      readonly for_ms: number
+    }
+  | { readonly type: 'reset-links'; readonly ordinal: number }
+  | { readonly type: 'slow-network'; readonly times: number; readonly for_ms: number }
+  | { readonly type: 'dns'; readonly trouble: DnsTrouble; readonly for_ms: number }
+  | {
+      readonly type: 'slow-disk'
+      readonly ordinal: number
+      readonly times: number
+      readonly for_ms: number
+    }
+  | { readonly type: 'hung-disk'; readonly ordinal: number; readonly for_ms: number }
+  | { readonly type: 'full-disk'; readonly ordinal: number; readonly for_ms: number }
+  /** Free space is below the watermark. */
+  | { readonly type: 'nearly-full'; readonly ordinals: readonly number[]; readonly for_ms: number }
+  | { readonly type: 'flip'; readonly ordinal: number; readonly seed: number }
+  | { readonly type: 'hide'; readonly ordinal: number; readonly seed: number }
+  | { readonly type: 'lost-disk'; readonly ordinal: number }
+  /** The disk that this ordinal had before is back. */
+  | { readonly type: 'old-disk'; readonly ordinal: number }
+  /** A second process with this ordinal, waiting for the same disk or with an empty one. */
+  | {
+      readonly type: 'twin'
+      readonly ordinal: number
+      readonly disk: 'same' | 'empty'
+      readonly for_ms: number
+    }
+  | { readonly type: 'clock-jump'; readonly ordinal: number; readonly by_ms: number }
+  | { readonly type: 'api-kill'; readonly number: number }
+  | { readonly type: 'api-restart'; readonly number: number }
+  | { readonly type: 'api-pause'; readonly number: number; readonly for_ms: number }
+  | { readonly type: 'scale-up' }
+  | { readonly type: 'scale-down' }
+)
+
+export type FaultType = Fault['type']
+
+const FIRST_MS = 200
+const COUNT_MIN = 3
+
+/** How often each kind is drawn, against the others. */
+const WEIGHTS: Readonly<Record<FaultType, number>> = {
+  kill: 4,
+  fuse: 6,
+  pause: 4,
+  restart: 3,
+  'drain-all': 1,
+  'kill-all': 1,
+  'rolling-restart': 1,
+  partition: 6,
+  'reset-links': 2,
+  'slow-network': 1,
+  dns: 1,
+  'slow-disk': 1,
+  'hung-disk': 2,
+  'full-disk': 1,
+  'nearly-full': 1,
+  flip: 1,
+  hide: 1,
+  'lost-disk': 2,
+  'old-disk': 1,
+  twin: 1,
+  'clock-jump': 1,
+  'api-kill': 1,
+  'api-restart': 1,
+  'api-pause': 2,
+  'scale-up': 1,
+  'scale-down': 1,
+}
+
+export function drawFaults(seed: number, parameters: Parameters): Fault[] {
+  const chance = new Chance(seed, 'faults')
+  const types = drawTypes(chance)
+  const count = COUNT_MIN + chance.below(chance.pick([4, 12, 30]))
+  const faults: Fault[] = []
+  for (let number = 0; number < count; number += 1) {
+    const at_ms = Math.round(chance.between(FIRST_MS, parameters.active_ms))
+    faults.push({ at_ms, ...draw(chance, chance.pick(types), parameters) } as Fault)
+  }
+  return faults.sort((a, b) => a.at_ms - b.at_ms)
+}
+
+/** A random subset, each kind as often in the list as its weight says. */
+function drawTypes(chance: Chance): FaultType[] {
+  const share = chance.pick([0.15, 0.4, 0.8])
+  const types: FaultType[] = []
+  for (const [type, weight] of Object.entries(WEIGHTS)) {
+    if (!chance.happens(share)) continue
+    for (let time = 0; time < weight; time += 1) types.push(type as FaultType)
+  }
+  return types.length > 0 ? types : ['kill', 'partition']
+}
+
+type WithoutTime = Fault extends infer One
+  ? One extends Fault
+    ? Omit<One, 'at_ms'>
+    : never
+  : never
+
+function draw(chance: Chance, type: FaultType, parameters: Parameters): WithoutTime {
+  const { replicas, apis } = parameters
+  const ordinal = chance.below(replicas)
+  const number = chance.below(apis)
+  const power = chance.pick(['lost', 'kept'] as const)
+  const for_ms = Math.round(chance.magnitude(100, 20_000))
+  switch (type) {
+    case 'kill':
+      return { type, ordinal, power }
+    case 'fuse':
+      return { type, ordinal, effects: Math.floor(chance.magnitude(1, 300)) - 1, power }
+    case 'pause':
+      return { type, ordinal, for_ms }
+    case 'restart':
+    case 'reset-links':
+    case 'lost-disk':
+    case 'old-disk':
+      return { type, ordinal }
+    case 'drain-all':
+    case 'rolling-restart':
+    case 'scale-up':
+    case 'scale-down':
+      return { type }
+    case 'kill-all':
+      return { type, power }
+    case 'partition':
+      return { type, ways: drawWays(chance, parameters), for_ms }
+    case 'slow-network':
+      return { type, times: chance.pick([5, 20, 100]), for_ms }
+    case 'dns':
+      return { type, trouble: chance.pick(['denied', 'partial', 'stale', 'silent']), for_ms }
+    case 'slow-disk':
+      return { type, ordinal, times: chance.pick([10, 100]), for_ms }
+    case 'hung-disk':
+    case 'full-disk':
+      return { type, ordinal, for_ms }
+    case 'nearly-full':
+      return { type, ordinals: drawSome(chance, replicas), for_ms }
+    case 'flip':
+    case 'hide':
+      return { type, ordinal, seed: chance.bits() }
+    case 'twin':
+      return { type, ordinal, disk: chance.pick(['same', 'empty', 'empty']), for_ms }
+    case 'clock-jump':
+      return {
+        type,
+        ordinal,
+        by_ms: chance.pick([-1, 1]) * Math.round(chance.magnitude(10, 600_000)),
+      }
+    case 'api-kill':
+    case 'api-restart':
+      return { type, number }
+    case 'api-pause':
+      return { type, number, for_ms }
+  }
+}
+
+function drawSome(chance: Chance, count: number): number[] {
+  const share = chance.pick([0.5, 1])
+  const all = Array.from({ length: count }, (_, ordinal) => ordinal)
+  return all.filter(() => chance.happens(share))
+}
+
+/** Cuts one off, in one direction or both; cuts in two; or cuts single ways at random. */
+function drawWays(chance: Chance, { replicas, apis }: Parameters): [string, string][] {
+  const databases = Array.from({ length: replicas }, (_, at) => `db-${at}`)
+  const servers = Array.from({ length: apis }, (_, at) => `api-${at}`)
+  const places = [...databases, ...servers]
+  const kind = chance.below(4)
+  const side = new Set(
+    kind === 0
+      ? [chance.pick(databases)]
+      : kind === 1
+        ? [chance.pick(places)]
+        : places.filter(() => chance.happens(0.4)),
+  )
+  const share = chance.pick([0.1, 0.3, 0.6])
+  const direction = chance.pick(['out', 'in', 'both', 'both'])
+  const servant = chance.happens(0.5)
+  const ways: [string, string][] = []
+  for (const from of places) {
+    for (const to of places) {
+      if (from === to || (from.startsWith('api') && to.startsWith('api'))) continue
+      const out = side.has(from) && !side.has(to) && direction !== 'in'
+      const into = !side.has(from) && side.has(to) && direction !== 'out'
+      const api = from.startsWith('api') || to.startsWith('api')
+      if (kind === 3 ? chance.happens(share) : (out || into) && (!api || servant || kind === 1)) {
+        ways.push([from, to])
+      }
+    }
+  }
+  return ways
+}

@@ -1,0 +1,321 @@
+/**
+ * What must hold at every step, whatever happens (Raft §5, DESIGN §4):
+ *
+ *   one-leader-a-term     at most one replica is elected in a term
+ *   log-matching          entries of one index and term are the same in every log
+ *   leader-completeness   who is elected holds every entry that is committed
+ *   committed-changed     what was committed at an index stays there
+ *   committed-unsynced    what is committed lies on the disks of a quorum of the voters
+ *   sent-unsynced         a vote or an acknowledgement leaves after what it promises is on disk
+ *   states-differ         equal index, equal state: content hash, results, session tables
+ *   wrong-result, exactly-once   the results are the model's (model.ts)
+ *
+ * All of it is looked at from outside: the cores' effects, the messages at the transport, and what
+ * was synced on the simulated disks.
+ */
+
+import { crc32c } from '@node-rs/crc32'
+import type { Core } from '../../src/database/consensus/core.ts'
+import type { Entry } from '../../src/database/consensus/entry.ts'
+import { majority } from '../../src/database/consensus/quorum.ts'
+import type { CoreEvent, Effects, Input, Message } from '../../src/database/consensus/types.ts'
+import type { KvState } from '../../src/database/kv/state.ts'
+import type { AppliedEntry, CommandResult, KvChanges } from '../../src/database/kv/types.ts'
+import { CoreLog } from './core-log.ts'
+import type { DiskMirror, Mark } from './disk-mirror.ts'
+import { Model } from './model.ts'
+import type { SimulatedProcess } from './process.ts'
+import { Violation } from './violation.ts'
+import type { Watcher } from './watch.ts'
+
+/** A replica's process as the invariants know it. */
+export type Member = {
+  readonly process: SimulatedProcess
+  /** `<ordinal>/<incarnation>`. */
+  readonly id: string
+  readonly mirror: () => DiskMirror
+}
+
+type View = { readonly member: Member; readonly log: CoreLog; commit: number }
+type Applied = { readonly hash: string; readonly digest: number }
+
+export class Invariants implements Watcher {
+  readonly #current: () => Member | undefined
+  readonly #onEvent: (member: Member, event: CoreEvent) => void
+  readonly #onSituation: (situation: string) => void
+  readonly #onViolation: (violation: Violation) => void
+  readonly #views = new WeakMap<Core, View>()
+  readonly #leaders = new Map<number, string>()
+  /** index → term → chain, of all entries ever written to a log. */
+  readonly #entries = new Map<number, Map<number, number>>()
+  readonly #committed: (Mark | undefined)[] = []
+  readonly #applied = new Map<number, Applied>()
+  /** applied index → session → CRC of its table. */
+  readonly #sessions = new Map<number, Map<number, number>>()
+  /** The disk of each member that there ever was; of lost ones as it was then. */
+  readonly #disks = new Map<string, () => DiskMirror>()
+  readonly #clusters = new Set<string>()
+  readonly model = new Model()
+  /** Log times, for the age of states: index → revision reached. */
+  #appliedIndex = 0
+  /** Called when an entry is known committed for the first time. */
+  onCommitted: (index: number, mark: Mark) => void = () => undefined
+
+  constructor(options: {
+    current: () => Member | undefined
+    onEvent: (member: Member, event: CoreEvent) => void
+    onSituation: (situation: string) => void
+    onViolation: (violation: Violation) => void
+  }) {
+    this.#current = options.current
+    this.#onEvent = options.onEvent
+    this.#onSituation = options.onSituation
+    this.#onViolation = options.onViolation
+  }
+
+  /** Index of the last entry known committed. */
+  get commit(): number {
+    return this.#committed.length - 1
+  }
+
+  /** Index of the last entry that was applied anywhere. */
+  get appliedIndex(): number {
+    return this.#appliedIndex
+  }
+
+  hashAt(index: number): string | undefined {
+    return this.#applied.get(index)?.hash
+  }
+
+  /** A replica opened its disk and has this identity from now on. */
+  started(member: Member): void {
+    this.#disks.set(member.id, member.mirror)
+  }
+
+  /** This member's disk is gone: what counts is what it held. */
+  lost(id: string, mirror: DiskMirror): void {
+    this.#disks.set(id, () => mirror)
+  }
+
+  // What the cores do.
+
+  onStep(core: Core, input: Input, effects: Effects): void {
+    this.#look((member) => {
+      this.#count(input, effects)
+      this.#step(member, core, effects)
+    })
+  }
+
+  #count(input: Input, { write }: Effects): void {
+    if (write?.install !== undefined) this.#onSituation('snapshot-installed')
+    if (write?.truncateFrom !== undefined) this.#onSituation('suffix-truncated')
+    if (input.type === 'compacted') this.#onSituation('log-compacted')
+    if (input.type === 'snapshot-sent') {
+      this.#onSituation(input.ok ? 'snapshot-sent' : 'snapshot-failed')
+    }
+  }
+
+  /** Looks on behalf of who is running; what it finds is told, not thrown into the product. */
+  #look(check: (member: Member) => void): void {
+    const member = this.#current()
+    if (member === undefined || !member.process.alive) return
+    try {
+      check(member)
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error
+      this.#onViolation(error)
+    }
+  }
+
+  #step(member: Member, core: Core, effects: Effects): void {
+    const view = this.#viewOf(core, member)
+    if (effects.write !== undefined) {
+      view.log.write(effects.write)
+      for (const entry of effects.write.entries) this.#written(member, entry)
+    }
+    for (const event of effects.events) {
+      if (event.type === 'elected') this.#elected(view, event.term)
+      this.#onEvent(member, event)
+    }
+    if (core.commit > view.commit) this.#advance(core, view)
+  }
+
+  #viewOf(core: Core, member: Member): View {
+    let view = this.#views.get(core)
+    if (view === undefined) {
+      const mirror = member.mirror()
+      view = { member, log: new CoreLog(mirror), commit: mirror.base.index }
+      this.#views.set(core, view)
+    }
+    return view
+  }
+
+  #written(member: Member, { index, term, chain }: Entry): void {
+    let terms = this.#entries.get(index)
+    if (terms === undefined) {
+      terms = new Map()
+      this.#entries.set(index, terms)
+    }
+    const known = terms.get(term)
+    if (known === undefined) terms.set(term, chain)
+    else if (known !== chain) {
+      throw new Violation('log-matching', `${member.id}: entry ${index} of term ${term} differs`)
+    }
+  }
+
+  #elected(view: View, term: number): void {
+    const { id } = view.member
+    const other = this.#leaders.get(term)
+    if (other !== undefined) {
+      throw new Violation('one-leader-a-term', `${id} and ${other} are elected in term ${term}`)
+    }
+    this.#leaders.set(term, id)
+    const last = this.commit
+    const mark = this.#committed[last]
+    if (mark !== undefined && !view.log.includes(last, mark.chain)) {
+      const what = `${id}, elected in term ${term}, lacks the committed entry ${last}`
+      throw new Violation('leader-completeness', what)
+    }
+  }
+
+  #advance(core: Core, view: View): void {
+    for (let index = view.commit + 1; index <= core.commit; index += 1) {
+      const mark = view.log.at(index)
+      if (mark === undefined) continue
+      const known = this.#committed[index]
+      if (known === undefined) {
+        this.#committed[index] = mark
+        this.#demandQuorum(core, view, index, mark)
+        this.onCommitted(index, mark)
+      } else if (known.chain !== mark.chain) {
+        const what = `${view.member.id} has another entry ${index} committed (term ${mark.term})`
+        throw new Violation('committed-changed', what)
+      }
+    }
+    view.commit = core.commit
+    const { membership } = core
+    if (membership?.opened !== true) return
+    this.#clusters.add(membership.clusterId)
+    if (this.#clusters.size > 1) {
+      throw new Violation('one-cluster', `there are ${this.#clusters.size} clusters with clients`)
+    }
+  }
+
+  #demandQuorum(core: Core, view: View, index: number, { chain }: Mark): void {
+    const voters = core.membership?.voters ?? []
+    const holders = voters.filter((id) => this.#disks.get(id)?.().holds(index, chain))
+    if (holders.length >= majority(voters.length)) return
+    const what = `entry ${index}, committed by ${view.member.id}, is on the disks of [${holders}]`
+    throw new Violation('committed-unsynced', `${what} of the voters [${voters}]`)
+  }
+
+  // What leaves.
+
+  /** A message is handed to the transport. */
+  onSend(message: Message): void {
+    this.#look((member) => this.#send(member, message))
+  }
+
+  #send(member: Member, message: Message): void {
+    const mirror = member.mirror()
+    const { hardState } = mirror
+    const { type, term, to } = message
+    const unsynced = (what: string) => {
+      throw new Violation('sent-unsynced', `${member.id} sends ${type} to ${to}: ${what}`)
+    }
+    if (type === 'vote-reply' && message.granted) {
+      const stored = hardState.term > term || (hardState.term === term && hardState.vote === to)
+      if (!stored) unsynced(`its disk says term ${hardState.term}, vote ${hardState.vote}`)
+    }
+    if (type === 'vote' && hardState.term < term) unsynced('its own vote is not on disk')
+    if (type === 'append-reply' && !message.rejected) {
+      if (hardState.term < term) unsynced(`its disk says term ${hardState.term}, not ${term}`)
+      this.#demandStored(mirror, message, unsynced)
+    }
+  }
+
+  #demandStored(
+    mirror: DiskMirror,
+    { match, term }: Message & { type: 'append-reply' },
+    unsynced: (what: string) => void,
+  ): void {
+    if (match <= mirror.base.index) return
+    const mark = mirror.at(match)
+    if (mark === undefined) {
+      unsynced(`match ${match}, and its disk ends at ${mirror.lastIndex}`)
+      return
+    }
+    if (mark.term > term) unsynced(`match ${match} is of the later term ${mark.term}`)
+  }
+
+  // What is applied.
+
+  onApplied(
+    state: KvState,
+    entry: AppliedEntry,
+    applied: { payload: Uint8Array; results: readonly (readonly CommandResult[])[] },
+  ): void {
+    this.#look((member) => this.#apply(member, state, { entry, ...applied }))
+  }
+
+  #apply(
+    member: Member,
+    state: KvState,
+    applied: {
+      entry: AppliedEntry
+      payload: Uint8Array
+      results: readonly (readonly CommandResult[])[]
+    },
+  ): void {
+    const { entry } = applied
+    const { index } = entry
+    const { hash } = state.meta()
+    const digest = digestOf(applied.results)
+    const known = this.#applied.get(index)
+    if (known === undefined) {
+      this.#applied.set(index, { hash, digest })
+      this.#appliedIndex = Math.max(this.#appliedIndex, index)
+      this.model.apply(entry, applied.payload, applied.results)
+      return
+    }
+    if (known.hash !== hash) {
+      throw new Violation('states-differ', `${member.id} has hash ${hash} at entry ${index}`)
+    }
+    if (known.digest !== digest) {
+      throw new Violation('states-differ', `${member.id} has other results for entry ${index}`)
+    }
+  }
+
+  onChanges(_state: KvState, changes: KvChanges): void {
+    this.#look((member) => this.#compareSessions(member, changes))
+  }
+
+  #compareSessions(member: Member, { meta, sessions }: KvChanges): void {
+    let tables = this.#sessions.get(meta.applied)
+    if (tables === undefined) {
+      tables = new Map()
+      this.#sessions.set(meta.applied, tables)
+    }
+    for (const [id, bytes] of sessions) {
+      const crc = bytes === undefined ? -1 : crc32c(bytes)
+      const known = tables.get(id)
+      if (known === undefined) tables.set(id, crc)
+      else if (known !== crc) {
+        const what = `${member.id} has another session ${id} at entry ${meta.applied}`
+        throw new Violation('states-differ', what)
+      }
+    }
+  }
+}
+
+/** A number that tells results apart. */
+function digestOf(results: readonly (readonly CommandResult[])[]): number {
+  let digest = results.length
+  for (const segment of results) {
+    for (const { status, revision } of segment) {
+      digest = Math.imul(digest ^ revision, 0x01000193)
+      digest = Math.imul(digest ^ (status.length * 256 + status.charCodeAt(0)), 0x01000193)
+    }
+  }
+  return digest
+}

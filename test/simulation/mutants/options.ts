@@ -1,0 +1,74 @@
+/** The command line of `npm run mutants`. */
+
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { belowTheDisk, simulated } from './catalog.ts'
+
+export type MutantOptions = {
+  /** Names; all when none was given. */
+  readonly only: ReadonlySet<string>
+  readonly seeds: number
+  readonly jobs: number
+  /** Try the seed that is known first, and write nothing. */
+  readonly known: boolean
+}
+
+export const USAGE = `npm run mutants -- [options]
+
+Plants each mutant in turn and looks for the first seed of the simulator's general schedule that
+finds it (and the storage suite's tests for those below the simulated disk). The seeds that were
+used must pass without a mutant. Writes the table to docs/proof.md. Ends with 1 if one escapes.
+
+  --only NAME[,NAME]  these mutants alone
+  --seeds N           seeds 1 to N                                              (2000)
+  --jobs J            processes beside each other               (one for each processor)
+  --known             try the seed that found it last first; writes nothing
+  --list              the mutants' names and what they break
+  --help              this text`
+
+/** A command line that cannot be obeyed. */
+export class UsageError extends Error {}
+
+/** Reads the command line. Throws {@link UsageError}; 'help' and 'list' ask for those texts. */
+export function readOptions(args: readonly string[]): MutantOptions | 'help' | 'list' {
+  const { values } = parse(args)
+  if (values.help) return 'help'
+  if (values.list) return 'list'
+  const all = [...simulated, ...belowTheDisk].map((mutant) => mutant.name)
+  const names = (values.only ?? '').split(',').filter((name) => name !== '')
+  for (const name of names) {
+    if (!all.includes(name)) throw new UsageError(`--only: there is no mutant "${name}"`)
+  }
+  return {
+    only: new Set(names.length === 0 ? all : names),
+    seeds: whole('seeds', values.seeds),
+    jobs: whole('jobs', values.jobs),
+    known: values.known,
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        only: { type: 'string' },
+        seeds: { type: 'string', default: '2000' },
+        jobs: { type: 'string', default: String(availableParallelism()) },
+        known: { type: 'boolean', default: false },
+        list: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+function whole(name: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) {
+    throw new UsageError(`--${name}: "${text}" is not a whole number above 0`)
+  }
+  return value
+}

@@ -1,0 +1,93 @@
+/** Carries out a schedule of faults, ends each in its time, and heals everything at the end. */
+
+import { DiskBudget } from './disk-budget.ts'
+import { strikeDisk } from './disk-strikes.ts'
+import type { Fault, FaultType } from './faults.ts'
+import { strikeNetwork } from './network-strikes.ts'
+import { Operator } from './operator.ts'
+import { strikePod } from './pod-strikes.ts'
+import type { World } from './world.ts'
+
+/** What a strike may use. */
+export type Hand = {
+  readonly world: World
+  readonly budget: DiskBudget
+  readonly operator: Operator
+  /** Ends something after a while, or when all is healed. */
+  for(duration_ms: number, end: () => void): void
+  /** It took effect; a fault that does not apply now has none. */
+  struck(fault: Fault): void
+}
+
+/** Faults that are situations by themselves. */
+const SITUATION_OF: Partial<Record<FaultType, string>> = {
+  'lost-disk': 'disk-lost',
+  'old-disk': 'old-disk-back',
+  'drain-all': 'all-drained',
+  'kill-all': 'all-killed',
+  'rolling-restart': 'rolled',
+  'api-kill': 'api-died',
+}
+
+export class Nemesis {
+  readonly #world: World
+  readonly #faults: readonly Fault[]
+  readonly #hand: Hand
+  /** How to end what goes on. */
+  readonly #going = new Set<() => void>()
+  #healed = false
+
+  constructor(world: World, faults: readonly Fault[]) {
+    this.#world = world
+    this.#faults = faults
+    const budget = new DiskBudget(world)
+    this.#hand = {
+      world,
+      budget,
+      operator: new Operator(world, (member) => budget.allowsWithout(member)),
+      for: (duration_ms, end) => this.#for(duration_ms, end),
+      struck: (fault) => {
+        world.count(`fault-${fault.type}`)
+        const situation = SITUATION_OF[fault.type]
+        if (situation !== undefined) world.count(situation)
+      },
+    }
+  }
+
+  /** More was taken than the cluster must survive. */
+  get beyond(): boolean {
+    return this.#hand.budget.exceeded
+  }
+
+  start(): void {
+    for (const fault of this.#faults) {
+      this.#world.scheduler.at(fault.at_ms, undefined, () => {
+        if (this.#healed) return
+        this.#world.note(`FAULT ${JSON.stringify(fault)}`)
+        this.#strike(fault)
+      })
+    }
+  }
+
+  /** Ends all that goes on. */
+  heal(): void {
+    this.#healed = true
+    this.#world.note('FAULTS END')
+    for (const end of [...this.#going]) end()
+    this.#hand.operator.finish()
+  }
+
+  #for(duration_ms: number, end: () => void): void {
+    const once = () => {
+      if (this.#going.delete(once)) end()
+    }
+    this.#going.add(once)
+    this.#world.scheduler.after(duration_ms, undefined, once)
+  }
+
+  #strike(fault: Fault): void {
+    strikePod(this.#hand, fault)
+    strikeDisk(this.#hand, fault)
+    strikeNetwork(this.#hand, fault)
+  }
+}

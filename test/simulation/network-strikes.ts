@@ -1,0 +1,37 @@
+/** Faults of the network and of the names. */
+
+import type { Fault } from './faults.ts'
+import type { Hand } from './nemesis.ts'
+
+export function strikeNetwork(hand: Hand, fault: Fault): void {
+  const { network, dns } = hand.world
+  switch (fault.type) {
+    case 'partition':
+      for (const [from, to] of fault.ways) network.block(from, to)
+      hand.for(fault.for_ms, () => {
+        for (const [from, to] of fault.ways) network.unblock(from, to)
+      })
+      hand.struck(fault)
+      return
+    case 'reset-links':
+      network.resetAt(`db-${fault.ordinal}`)
+      hand.struck(fault)
+      return
+    case 'slow-network':
+      network.slowness *= fault.times
+      hand.for(fault.for_ms, () => {
+        network.slowness /= fault.times
+      })
+      hand.struck(fault)
+      return
+    case 'dns':
+      dns.trouble = fault.trouble
+      hand.for(fault.for_ms, () => {
+        dns.trouble = 'none'
+      })
+      hand.struck(fault)
+      return
+    default:
+    // None of this file's.
+  }
+}
