@@ -36,6 +36,14 @@ const ROOMS: Readonly<Record<string, readonly RegExp[]>> = {
     /^database\/replica\/ports\.ts$/,
     /^shared\//,
   ],
+  // Stands around the ports that a command hands to a replica, which never sees it. Speaks the
+  // frames of API servers, since the fault `lie` answers them in the replica's place.
+  'database/faults': [
+    /^database\/consensus\/types\.ts$/,
+    /^database\/kv\/(types|codec|frames|record|frame-types)\.ts$/,
+    /^database\/replica\/ports\.ts$/,
+    /^shared\//,
+  ],
   kubernetes: [/^shared\//],
   local: [/^shared\//],
   client: [],

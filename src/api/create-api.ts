@@ -5,29 +5,27 @@
  *                      ▲              │ callbacks, per command │
  *                      └──────────────┴────────── replies ─────┘
  *
- * It owns no port: the caller listens, and decides whether probes stand on the same one.
+ * It owns no port: the caller listens, to the clients' routes and to the probes alone.
  */
 
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { FRAME } from '../database/kv/frame-types.ts'
-import { decodeQueryReply, decodeReadReply, decodeWriteReply } from '../database/kv/frames.ts'
 import type { Clock } from '../shared/clock.ts'
-import { ClusterError } from '../shared/errors.ts'
 import { Admission } from '../shared/http/admission.ts'
 import { Face } from '../shared/http/face.ts'
 import { registerReadRoutes } from '../shared/http/read-routes.ts'
-import { createHttpServer, refuseOtherMethods } from '../shared/http/server.ts'
+import { type Access, createHttpServer, refuseOtherMethods } from '../shared/http/server.ts'
 import { registerWriteRoutes } from '../shared/http/write-routes.ts'
 import { API_BYTES_MAX, API_HEARD_MS_MAX, API_REQUESTS_MAX } from '../shared/limits.ts'
 import type { Dialer, Discovery } from '../shared/link.ts'
-import { KeyReads } from './key-reads.ts'
+import type { KeyReads } from './key-reads.ts'
 import { type ApiMetrics, createMetrics } from './metrics.ts'
-import { type PoolListener, ReplicaPool } from './replica-pool.ts'
-import { ReplicaQueries } from './replica-queries.ts'
+import type { ReplicaPool } from './replica-pool.ts'
+import type { ReplicaQueries } from './replica-queries.ts'
 import { ReplicaReader } from './replica-reader.ts'
 import { type Readiness, registerProbeRoutes } from './routes/probes.ts'
-import { Writer } from './writer.ts'
+import { closeTier, createTier } from './tier.ts'
+import type { Writer } from './writer.ts'
 
 /** Answers under way have this long once nothing new is accepted. */
 const CLOSE_MS_MAX = 10_000
@@ -41,6 +39,8 @@ export type ApiOptions = {
   readonly discovery: Discovery
   readonly clock: Clock
   readonly logger: Logger
+  /** Who may come to the client port, and how; absent: everybody, over plain HTTP. */
+  readonly access?: Access
   /** Adds figures of the process to /metrics; at most one server of a process may. */
   readonly processMetrics?: boolean
   /** How to run something after the events at hand; setImmediate unless said otherwise. */
@@ -50,8 +50,8 @@ export type ApiOptions = {
 export type Api = {
   /** All client routes; not listening yet. */
   readonly app: FastifyInstance
-  /** Registers the probes on this or another server. */
-  readonly probes: (app: FastifyInstance) => void
+  /** The probes alone, for a port of their own; not listening yet. */
+  readonly probes: FastifyInstance
   ready(): Readiness
   /**
    * Not ready from now on, still serving for `delay_ms` (in its second half asking clients to
@@ -78,10 +78,11 @@ export function createApi(options: ApiOptions): Api {
   const parts = assemble(options)
   const { face, admission, pool, writer, reads, queries, metrics } = parts
   const reader = new ReplicaReader({ name, clusterName, pool, reads, queries, admission, clock })
-  const app = createHttpServer({ face, logger })
+  const app = createHttpServer({ face, logger, ...options.access })
   registerReadRoutes(app, { face, reader })
   registerWriteRoutes(app, { face, writer, admission })
   refuseUnknownMethods(app, face)
+  const probes = createHttpServer({ face, logger })
 
   let stopping = false
   const ready = (): Readiness => {
@@ -93,12 +94,13 @@ export function createApi(options: ApiOptions): Api {
   }
   const pause = (delay_ms: number): Promise<void> =>
     new Promise((resolve) => clock.after(delay_ms, resolve))
+  for (const server of [app, probes]) {
+    registerProbeRoutes(server, { face, readiness: ready, registry: metrics.registry })
+  }
   pool.start()
   return {
     app,
-    probes: (target) => {
-      registerProbeRoutes(target, { face, readiness: ready, registry: metrics.registry })
-    },
+    probes,
     ready,
     drain: async (delay_ms) => {
       stopping = true
@@ -113,56 +115,31 @@ export function createApi(options: ApiOptions): Api {
       await app.close()
       // Connections that another listener handed in are not the framework's to wait for.
       while (admission.requests > 0 && clock.now_ms() < left_ms) await pause(CLOSE_LOOK_MS)
-      writer.close()
-      reads.close()
-      queries.close()
-      pool.close()
+      closeTier(parts)
     },
   }
 }
 
-/** The parts behind the routes, and who hears of what from the pool. */
+/** The parts behind the routes. */
 function assemble(options: ApiOptions): Parts {
-  const { name, clock, logger, dialer, discovery } = options
-  const defer = options.defer ?? ((run: () => void) => void setImmediate(run))
+  const { name } = options
   const admission = new Admission({ requests_max: API_REQUESTS_MAX, bytes_max: API_BYTES_MAX })
-  const face: Face = new Face({ name, revision: () => pool.revision })
+  const face: Face = new Face({ name, revision: () => tier.pool.revision })
   const metrics = createMetrics(
     {
       face,
       admission,
-      waitingWrites: () => writer.waiting,
-      pendingReads: () => reads.pending,
-      session: () => writer.session?.id ?? 0,
-      replicas: () => pool.replicas.length,
+      waitingWrites: () => tier.writer.waiting,
+      pendingReads: () => tier.reads.pending,
+      session: () => tier.writer.session?.id ?? 0,
+      replicas: () => tier.pool.replicas.length,
     },
     options.processMetrics ?? false,
   )
-  const listener: PoolListener = {
-    onReply: (replica, type, body) => {
-      if (type === FRAME.writeReply) writer.onReply(replica, decodeWriteReply(body))
-      else if (type === FRAME.readReply) reads.onReply(replica, decodeReadReply(body))
-      else if (type === FRAME.queryReply) {
-        const { frame, reply } = decodeQueryReply(body)
-        queries.onReply(frame, reply)
-      } else throw new ClusterError('malformed-frame', `no API server takes type ${type}`)
-    },
-    onLost: (replica) => {
-      writer.onLost(replica)
-      reads.onLost(replica)
-      queries.onLost(replica)
-    },
-    onSilent: (replica) => reads.onLost(replica),
-    onChange: () => {
-      writer.onChange()
-      reads.onChange()
-    },
-  }
-  const pool = new ReplicaPool({ name, dialer, discovery, clock, logger, listener })
-  const writer = new Writer({ pool, clock, meters: metrics.writes, defer })
-  const reads = new KeyReads({ pool, clock, meters: metrics.reads, defer })
-  const queries = new ReplicaQueries(pool, clock)
-  return { face, admission, pool, writer, reads, queries, metrics }
+  const defer = options.defer ?? ((run: () => void) => void setImmediate(run))
+  const meters = { writes: metrics.writes, reads: metrics.reads }
+  const tier = createTier({ ...options, defer, meters })
+  return { face, admission, ...tier, metrics }
 }
 
 const READ = ['GET', 'HEAD']

@@ -22,6 +22,7 @@ import {
   STATUS_FRESH_MS_MAX,
 } from '../shared/limits.ts'
 import type { Dialer, Discovery, Link, LinkIdentity, PeerAddress } from '../shared/link.ts'
+import { Seldom } from '../shared/seldom.ts'
 
 /** A replica with an open link that has said where it stands. */
 export type Replica = {
@@ -62,6 +63,7 @@ const WATCH_MS = 100
 
 export class ReplicaPool {
   readonly #options: PoolOptions
+  readonly #seldom: Seldom
   /** By ordinal; a link without a status yet is in `#linked` only. */
   readonly #known = new Map<number, Replica>()
   readonly #linked = new Map<number, Link>()
@@ -79,6 +81,7 @@ export class ReplicaPool {
 
   constructor(options: PoolOptions) {
     this.#options = options
+    this.#seldom = new Seldom(options.clock)
   }
 
   start(): void {
@@ -213,9 +216,19 @@ export class ReplicaPool {
       },
       (error: unknown) => {
         this.#dialing.delete(address.ordinal)
-        this.#options.logger.debug({ err: error, ordinal: address.ordinal }, 'dial failed')
+        this.#dialFailed(address.ordinal, error)
       },
     )
+  }
+
+  /** One that is not there comes back; one that refuses needs a person. */
+  #dialFailed(ordinal: number, error: unknown): void {
+    const { logger } = this.#options
+    const code = error instanceof ClusterError ? error.code : undefined
+    const lasting = code === 'tls-refused' || code === 'unauthorized' || code === 'wrong-cluster'
+    if (lasting && this.#seldom.due(`${ordinal} ${code}`)) {
+      logger.warn({ err: error, ordinal, code }, 'no link with a replica')
+    } else logger.debug({ err: error, ordinal }, 'dial failed')
   }
 
   #accept(link: Link, remote: LinkIdentity): void {

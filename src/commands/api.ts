@@ -8,14 +8,12 @@
 
 import { randomUUID } from 'node:crypto'
 import closeWithGrace from 'close-with-grace'
-import fastify from 'fastify'
 import { createApi } from '../api/create-api.ts'
-import { DnsDiscovery } from '../database/peers/discovery.ts'
 import { createDialer } from '../database/peers/link-dialer.ts'
-import { PeerSecret } from '../database/peers/secret.ts'
 import { systemClock } from '../shared/clock.ts'
 import type { ApiConfig } from '../shared/config.ts'
 import { createLogger, roomLogger } from '../shared/logger.ts'
+import { baseOf, openAccess } from './access.ts'
 import { listenOn } from './http-port.ts'
 import { SharedPort } from './shared-port.ts'
 
@@ -27,7 +25,7 @@ const STOP_MS_MAX = 15_000
 export async function runApi(config: ApiConfig): Promise<void> {
   const logger = createLogger(config.name, config)
   const log = roomLogger(logger, 'api')
-  const secret = new PeerSecret({ file: config.peerSecretFile, log: roomLogger(logger, 'peers') })
+  const access = openAccess(config, { base: baseOf(config), log: roomLogger(logger, 'peers') })
   const incarnation = randomUUID()
   const api = createApi({
     name: config.name,
@@ -41,25 +39,18 @@ export async function runApi(config: ApiConfig): Promise<void> {
         ordinal: -1,
         incarnation,
       }),
-      secret,
+      secret: access.secret,
+      tls: access.peerTls,
       timeout_ms: DIAL_TIMEOUT_MS,
     }),
-    discovery: new DnsDiscovery({
-      service: config.service,
-      namespace: config.namespace,
-      clusterDomain: config.clusterDomain,
-      servers: config.dnsServers.length > 0 ? config.dnsServers : undefined,
-      replicaName: config.service.replace(/-headless$/, ''),
-    }),
+    discovery: access.discovery,
+    access: access.client,
     clock: systemClock,
     logger: log,
     processMetrics: true,
   })
-  const metrics = fastify({ logger: false, exposeHeadRoutes: false })
-  api.probes(api.app)
-  api.probes(metrics)
   const { host, clientPort, metricsPort, sharedPort } = config
-  await listenOn(metrics, { name: 'metrics', host, port: metricsPort })
+  await listenOn(api.probes, { name: 'metrics', host, port: metricsPort })
   await listenOn(api.app, { name: 'client', host, port: clientPort })
   const shared =
     sharedPort === undefined
@@ -83,7 +74,8 @@ export async function runApi(config: ApiConfig): Promise<void> {
       await api.drain(config.shutdownDelay_ms)
       await shared?.close()
       await api.close()
-      await metrics.close()
+      await api.probes.close()
+      access.close()
       log.info({}, 'stopped')
     },
   )

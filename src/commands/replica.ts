@@ -8,22 +8,21 @@
 
 import { randomUUID } from 'node:crypto'
 import closeWithGrace from 'close-with-grace'
-import fastify from 'fastify'
 import type { Logger } from 'pino'
-import { DnsDiscovery } from '../database/peers/discovery.ts'
-import { PeerSecret } from '../database/peers/secret.ts'
 import { PeerTransport } from '../database/peers/transport.ts'
 import { createReplicaFace } from '../database/replica/http/face.ts'
-import { replicaProbes } from '../database/replica/http/probes.ts'
+import { createProbeServer, replicaProbes } from '../database/replica/http/probes.ts'
 import { createMetrics } from '../database/replica/metrics.ts'
-import type { Storage, StoredState } from '../database/replica/ports.ts'
+import type { Storage, StoredState, Transport } from '../database/replica/ports.ts'
 import { Readiness } from '../database/replica/readiness.ts'
 import { Replica, type ReplicaEvent } from '../database/replica/replica.ts'
-import { systemClock } from '../shared/clock.ts'
+import { type Clock, systemClock } from '../shared/clock.ts'
 import type { ReplicaConfig } from '../shared/config.ts'
-import { ClusterError } from '../shared/errors.ts'
 import { createLogger, roomLogger } from '../shared/logger.ts'
+import { openAccess, type ProcessAccess } from './access.ts'
+import { createFaults, type Faults } from './faults.ts'
 import { listenOn } from './http-port.ts'
+import { noteFatal } from './note-fatal.ts'
 import { openDisk } from './open-disk.ts'
 
 /** Longer than any hand-over; then the process ends whatever happens. */
@@ -35,29 +34,33 @@ export async function runReplica(config: ReplicaConfig): Promise<void> {
   const logger = createLogger(config.name, config)
   const log = roomLogger(logger, 'replica')
   const disk = await openDisk(config, roomLogger(logger, 'storage'))
-  const secret = new PeerSecret({ file: config.peerSecretFile, log: roomLogger(logger, 'peers') })
+  const access = openAccess(config, { base: config.base, log: roomLogger(logger, 'peers') })
   const transport = new PeerTransport({
     name: config.name,
     host: config.host,
     port: config.peerPort,
-    discovery: new DnsDiscovery({
-      service: config.service,
-      namespace: config.namespace,
-      clusterDomain: config.clusterDomain,
-      servers: config.dnsServers.length > 0 ? config.dnsServers : undefined,
-      replicaName: config.base,
-    }),
-    secret,
+    discovery: access.discovery,
+    secret: access.secret,
+    tls: access.peerTls,
     log: roomLogger(logger, 'peers'),
   })
   const bound = await transport.listen()
+  const faults = createFaults({
+    enabled: config.faults,
+    name: config.name,
+    dataFolder: config.data,
+    log: roomLogger(logger, 'faults'),
+  })
   const replica = createReplica(config, {
-    ...disk,
-    transport,
+    ...faults.decorate({ storage: disk.storage, transport, clock: systemClock }),
+    stored: disk.stored,
+    // Asked each time: faults come and go.
+    notes: () => [...disk.notes, ...faults.notes(), ...access.notes()],
     address: config.advertise ?? `${bound.host}:${bound.port}`,
     log,
   })
-  const close = await serve(replica, config, { secret, log })
+  faults.attach(replica)
+  const close = await serve(replica, config, { access, faults, log })
   await replica.start()
   log.info({ ordinal: config.ordinal, ...bound }, 'replica started')
   closeWithGrace({ delay: STOP_MS_MAX, logger: log }, async ({ err, signal }) => {
@@ -68,6 +71,7 @@ export async function runReplica(config: ReplicaConfig): Promise<void> {
     log.info({ signal }, 'stopping')
     await replica.drain()
     await close()
+    access.close()
     log.info({}, 'stopped')
   })
 }
@@ -75,19 +79,20 @@ export async function runReplica(config: ReplicaConfig): Promise<void> {
 type Parts = {
   readonly storage: Storage
   readonly stored: StoredState
-  readonly notes: readonly string[]
-  readonly transport: PeerTransport
+  readonly notes: () => readonly string[]
+  readonly transport: Transport
+  readonly clock: Clock
   readonly address: string
   readonly log: Logger
 }
 
 function createReplica(config: ReplicaConfig, parts: Parts): Replica {
-  const { storage, transport, log } = parts
+  const { storage, transport, clock, log } = parts
   return new Replica({
     storage,
     stored: parts.stored,
     transport,
-    clock: systemClock,
+    clock,
     random: Math.random,
     newId: randomUUID,
     name: config.name,
@@ -101,22 +106,16 @@ function createReplica(config: ReplicaConfig, parts: Parts): Replica {
       handBackAfter_ms: config.handBackAfter_ms,
     },
     diskFreeMin_bytes: config.diskFreeMin_bytes,
-    notes: parts.notes,
+    get notes() {
+      return parts.notes()
+    },
     onEvent: (event) => logEvent(log, event),
     onFatal: (error) => void end(error, storage, log),
   })
 }
 
-/** Damage is noted on the disk, so that the next start sets the data aside; then the end. */
 async function end(error: unknown, storage: Storage, log: Logger): Promise<never> {
-  log.fatal({ err: error }, 'this replica cannot go on')
-  if (error instanceof ClusterError && error.code === 'data-damaged') {
-    try {
-      await storage.condemn(error.message)
-    } catch (cause) {
-      log.fatal({ err: cause }, 'the damage could not be noted on the disk')
-    }
-  }
+  await noteFatal(error, storage, log)
   process.exit(1)
 }
 
@@ -130,23 +129,27 @@ function logEvent(log: Logger, event: ReplicaEvent): void {
 async function serve(
   replica: Replica,
   config: ReplicaConfig,
-  options: { secret: PeerSecret; log: Logger },
+  options: { access: ProcessAccess; faults: Faults; log: Logger },
 ): Promise<() => Promise<void>> {
   const readiness = new Readiness(replica, systemClock)
   const registry = createMetrics(replica)
+  const { access, faults, log } = options
+  faults.register(registry)
   const { name, host } = config
   const face = createReplicaFace({
     replica,
     name,
-    logger: options.log,
+    logger: log,
     clock: systemClock,
-    secret: options.secret,
+    access: access.client,
+    secret: access.secret,
+    faults: faults.face,
     // A supervisor or kubelet starts it again.
     restart: () => process.exit(1),
   })
-  const metrics = fastify({ logger: false })
-  await face.register(replicaProbes, { replica, readiness, registry })
-  await metrics.register(replicaProbes, { replica, readiness, registry })
+  const probes = { replica, readiness, registry, faults: faults.status }
+  await face.register(replicaProbes, probes)
+  const metrics = await createProbeServer({ ...probes, name, logger: log })
   await listenOn(metrics, { name: 'metrics', host, port: config.metricsPort })
   await listenOn(face, { name: 'client', host, port: config.clientPort })
   const timer = setInterval(() => readiness.observe(), OBSERVE_EVERY_MS)

@@ -108,6 +108,7 @@ export function readyText(
       : `${paint('yellow', 'Not ready')} after ${took}: ${missing.join(', ')}. ` +
         `See ${view.dataFolder}/logs.`
   const port = new URL(view.url).port
+  const controlPort = new URL(options.controlUrl).port
   const spread = view.balancer === 'kernel' ? 'shared by the API servers' : 'through a proxy'
   return `
 ${head}
@@ -121,7 +122,9 @@ ${view.processes
   curl -X PUT --data-binary hello localhost:${port}/v1/kv/greeting
   curl localhost:${port}/v1/kv/greeting
   curl localhost:${port}/v1/cluster
+  curl -X POST 'localhost:${controlPort}/processes/leader/faults/pause?for=10s'
 
+More ways to break it, and what each teaches: docs/break-it.md
 ${options.keys ? `Press h for the keys, Ctrl-C to stop.` : 'Ctrl-C stops all.'}
 `
 }

@@ -7,6 +7,7 @@
  *     POST /processes/<name>/resume                    SIGCONT now
  *     POST /processes/<name>/restart                   SIGTERM, then a start at once
  *     POST /processes/<name>/stop, /start              SIGTERM and stay down; start now
+ *     GET, POST, DELETE /processes/<name>/faults/…     handed on to that replica (docs/break-it.md)
  *
  * `<name>` may be `leader`. Pages of other sites cannot use it: a browser's request is taken only
  * if both the page and the address it asked for are on loopback (DNS rebinding changes the latter).
@@ -20,9 +21,12 @@ import { ClusterError, type ErrorCode } from '../shared/errors.ts'
 import { CHILD_PAUSE_MS_MAX } from '../shared/limits.ts'
 import { GRACE_MS, type LocalCluster } from './cluster.ts'
 import { LOOPBACK } from './free-ports.ts'
+import { probe } from './probe.ts'
 
 const LOOPBACK_NAMES = new Set(['127.0.0.1', 'localhost', '[::1]'])
 const PAUSE_MS = 10_000
+/** A replica that does not answer within this time is down or paused. */
+const FAULT_MS_MAX = 2000
 
 const ACTIONS = ['kill', 'pause', 'resume', 'restart', 'stop', 'start'] as const
 /** What can be done to a child, from the keyboard and over HTTP alike. */
@@ -38,8 +42,7 @@ export function act(
   action: ChildAction,
   pause_ms = PAUSE_MS,
 ): void {
-  const target = name === 'leader' ? cluster.leader : name
-  if (target === undefined) throw new ClusterError('not-found', 'no leader is known')
+  const target = nameOf(cluster, name)
   const child = cluster.child(target)
   const actions: Readonly<Record<ChildAction, () => void>> = {
     kill: () => child.kill(),
@@ -50,6 +53,12 @@ export function act(
     start: () => cluster.start(target),
   }
   actions[action]()
+}
+
+function nameOf(cluster: LocalCluster, name: string): string {
+  const target = name === 'leader' ? cluster.leader : name
+  if (target === undefined) throw new ClusterError('not-found', 'no leader is known')
+  return target
 }
 
 function isLoopback(authority: string): boolean {
@@ -136,6 +145,11 @@ export class Control {
   #route(request: IncomingMessage, response: ServerResponse): void {
     const url = urlOf(request.url ?? '/')
     const [root, name, action, ...more] = url.pathname.split('/').slice(1)
+    if (root === 'processes' && name !== undefined && action === 'faults') {
+      const path = `/${[action, ...more].join('/')}${url.search}`
+      void this.#press(name, { method: request.method ?? 'GET', path }, response)
+      return
+    }
     if (root !== 'processes' || more.length > 0) {
       throw new ClusterError('no-such-route', `there is no ${url.pathname}`)
     }
@@ -151,5 +165,22 @@ export class Control {
     if (request.method !== 'POST') throw new ClusterError('method-not-allowed', 'only POST')
     act(this.#cluster, name, known, pauseLength(url))
     answer(response, 202, this.#cluster.view())
+  }
+
+  /** Hands a request for faults on to the replica; its answer is this one's. Never rejects. */
+  async #press(
+    name: string,
+    { method, path }: { method: string; path: string },
+    response: ServerResponse,
+  ): Promise<void> {
+    try {
+      const { plan } = this.#cluster.child(nameOf(this.#cluster, name))
+      const said = await probe(plan.ports.client, path, FAULT_MS_MAX, method)
+      if (said === undefined) throw new ClusterError('no-replica', `${plan.name} does not answer`)
+      answer(response, said.status, JSON.parse(said.body))
+    } catch (error) {
+      const { status, ...rest } = problem(error)
+      answer(response, status, { status, ...rest })
+    }
   }
 }

@@ -9,9 +9,9 @@
 
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { ClusterError } from '../shared/errors.ts'
 
 const SECRET_BYTES = 32
@@ -40,11 +40,31 @@ async function owner(pidFile: string): Promise<number | undefined> {
   }
 }
 
+/**
+ * Makes a folder and those above it. `mkdir`'s own `recursive` never ends where a folder that is
+ * there cannot have any in it and calls that ENOENT, as `/proc` does.
+ */
+async function makeFolder(path: string): Promise<void> {
+  const absent: string[] = []
+  for (let above = path; !(await isThere(above)); above = dirname(above)) absent.push(above)
+  for (const folder of absent.reverse()) await mkdir(folder)
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}
+
 async function prepare(path: string, ephemeral: boolean): Promise<DataFolder> {
   const logs = join(path, 'logs')
   const secretFile = join(path, 'peer-secret')
   const pidFile = join(path, 'local.pid')
-  await mkdir(logs, { recursive: true })
+  await makeFolder(logs)
   const other = await owner(pidFile)
   if (other !== undefined) {
     throw new ClusterError(

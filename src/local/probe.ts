@@ -1,4 +1,4 @@
-/** One GET of a child, as a kubelet's probe: a new connection, a timeout, a bounded answer. */
+/** One request to a child, as a kubelet's probe: a new connection, a timeout, a bounded answer. */
 
 import { request } from 'node:http'
 import { PROBE_BODY_BYTES_MAX } from '../shared/limits.ts'
@@ -11,10 +11,11 @@ export function probe(
   port: number,
   path: string,
   timeout_ms: number,
+  method: string = 'GET',
 ): Promise<ProbeAnswer | undefined> {
   return new Promise((resolve) => {
     const signal = AbortSignal.timeout(timeout_ms)
-    const call = request({ host: LOOPBACK, port, path, agent: false, signal }, (answer) => {
+    const call = request({ host: LOOPBACK, port, path, method, agent: false, signal }, (answer) => {
       const parts: Buffer[] = []
       let size = 0
       answer.on('data', (part: Buffer) => {

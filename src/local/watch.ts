@@ -1,6 +1,7 @@
 /**
  * Who is ready and who leads, found as kubelet and people do: by asking `/readyz` of every child,
- * and `/status` of every replica (`role`, `term`), again and again. Of several that call themselves
+ * and `/status` of every replica (`role`, `term`), again and again, at the metrics port, which asks
+ * nobody for a token or for TLS. Of several that call themselves
  * leader the one with the highest term counts; an older one does not know yet.
  */
 
@@ -100,8 +101,8 @@ export class Watch {
     }
     const isReplica = plan.kind === 'replica'
     const [readyz, status] = await Promise.all([
-      probe(plan.ports.client, '/readyz', TIMEOUT_MS),
-      isReplica ? probe(plan.ports.client, '/status', TIMEOUT_MS) : undefined,
+      probe(plan.ports.metrics, '/readyz', TIMEOUT_MS),
+      isReplica ? probe(plan.ports.metrics, '/status', TIMEOUT_MS) : undefined,
     ])
     if (this.#closed) return
     const { role, term } = status?.status === 200 ? parseStatus(status.body) : {}

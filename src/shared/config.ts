@@ -58,6 +58,8 @@ const SharedVariables = {
   ),
   ORDINAL_HOST: text('^[^\\s,]+$', 'an address to listen at', '0.0.0.0'),
   ORDINAL_PEER_SECRET_FILE: Type.Optional(text('^.+$', 'the path of a file')),
+  ORDINAL_TOKENS_FILE: Type.Optional(text('^.+$', 'the path of a file')),
+  ORDINAL_TLS_FOLDER: Type.Optional(text('^.+$', 'the path of a folder')),
   ORDINAL_METRICS_PORT: port(9090),
   ORDINAL_LOG_LEVEL: choice(LEVELS, 'info'),
   ORDINAL_LOG_FORMAT: choice(['auto', 'json', 'pretty'], 'auto'),
@@ -116,6 +118,10 @@ export type SharedConfig = {
   readonly metricsPort: number
   /** File with the shared secret of the peers; undefined: none is asked for. */
   readonly peerSecretFile: string | undefined
+  /** File with the tokens of clients, one a line; undefined: none is asked for. */
+  readonly tokensFile: string | undefined
+  /** Folder with `tls.crt`, `tls.key`, `ca.crt`; undefined: plain connections. */
+  readonly tlsFolder: string | undefined
   readonly logLevel: (typeof LEVELS)[number]
   readonly logFormat: 'auto' | 'json' | 'pretty'
   /** The routes that break things on purpose are there. */
@@ -188,6 +194,8 @@ function shared(values: Static<typeof ApiEnvironment> | Static<typeof ReplicaEnv
     clientPort: values.ORDINAL_CLIENT_PORT,
     metricsPort: values.ORDINAL_METRICS_PORT,
     peerSecretFile: values.ORDINAL_PEER_SECRET_FILE,
+    tokensFile: values.ORDINAL_TOKENS_FILE,
+    tlsFolder: values.ORDINAL_TLS_FOLDER,
     logLevel: values.ORDINAL_LOG_LEVEL,
     logFormat: values.ORDINAL_LOG_FORMAT,
     faults: values.ORDINAL_FAULTS === 'on',

@@ -113,6 +113,22 @@ export const PROBLEM_BYTES_MAX = 16 * 1024
 export const SECRET_BYTES_MAX = 4096
 /** A file that may change is looked at no more often than this. */
 export const SECRET_POLL_MS = 1000
+/** Bytes of the file that holds the clients' tokens. */
+export const TOKENS_BYTES_MAX = 64 * 1024
+/** Client tokens accepted at one time. */
+export const CLIENT_TOKENS_MAX = 64
+/** Bytes of a file with certificates or a key. */
+export const TLS_FILE_BYTES_MAX = 256 * 1024
+/** A TLS handshake that takes longer is given up. */
+export const TLS_HANDSHAKE_MS_MAX = 5000
+/** What goes wrong again and again in the same words is logged once in this time. */
+export const SELDOM_MS = 60_000
+/** Such words remembered at once. */
+export const SELDOM_KEYS_MAX = 256
+/** A caller that was refused stands in the notes for this long. */
+export const REFUSAL_NOTE_MS = 60_000
+/** Such callers noted at once. */
+export const REFUSALS_NOTED_MAX = 8
 /** A snapshot stream that moves no byte for this long is given up. */
 export const SNAPSHOT_STALL_MS_MAX = 10_000
 /** The receiver of a whole snapshot has this long to store and check it. */

@@ -23,7 +23,8 @@ export interface Link {
 export interface Dialer {
   /**
    * Dials the peer port of a replica. Resolves after both sides know each other's identity.
-   * Rejects with `unauthorized`, `wrong-cluster`, `wrong-replica`, `no-replica` (not reached).
+   * Rejects with `unauthorized`, `tls-refused`, `wrong-cluster`, `wrong-replica`, `no-replica`
+   * (not reached).
    */
   dial(target: PeerAddress): Promise<{ link: Link; remote: LinkIdentity }>
 }
@@ -41,7 +42,13 @@ export type LinkIdentity = {
 }
 
 /** One replica as discovery names it. */
-export type PeerAddress = { readonly ordinal: number; readonly host: string; readonly port: number }
+export type PeerAddress = {
+  readonly ordinal: number
+  readonly host: string
+  readonly port: number
+  /** Its host name, without a trailing dot, as far as known: what its certificate must say. */
+  readonly name?: string
+}
 
 /** Finds the replicas; never counts them to learn how many there should be (DESIGN §7). */
 export interface Discovery {

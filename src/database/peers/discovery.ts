@@ -27,11 +27,23 @@ export type DnsDiscoveryOptions = {
   readonly replicaName: string
 }
 
+/** What the SRV records name, with an address or without one. */
+export type PeerTarget = {
+  readonly ordinal: number
+  /** As the record has it, without the trailing dot. */
+  readonly name: string
+  readonly port: number
+  readonly host: string | undefined
+}
+
 /** Discovery by SRV lookup. */
 export class DnsDiscovery implements Discovery {
+  /** The record that is asked for. */
+  readonly name: string
   readonly #resolver: Resolver
-  readonly #name: string
   readonly #replicaName: string
+  /** `db-headless.default.svc.cluster.local` */
+  readonly #zone: string
 
   constructor(options: DnsDiscoveryOptions) {
     const { service, namespace, clusterDomain, servers } = options
@@ -39,14 +51,30 @@ export class DnsDiscovery implements Discovery {
       clusterDomain === undefined || clusterDomain === '' ? readDomain() : clusterDomain
     this.#resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES })
     if (servers !== undefined) this.#resolver.setServers(servers)
-    this.#name = `_peer._tcp.${service}.${namespace}.svc.${domain.replace(/\.$/, '')}.`
+    this.#zone = `${service}.${namespace}.svc.${domain.replace(/\.$/, '')}`
+    this.name = `_peer._tcp.${this.#zone}.`
     this.#replicaName = options.replicaName
+  }
+
+  /** The host name of a replica, by rule: what SRV records say on Kubernetes. */
+  nameOf(ordinal: number): string {
+    return `${this.#replicaName}-${ordinal}.${this.#zone}`
   }
 
   /** One address for each ordinal, in order. Rejects with `no-replica` when there is none. */
   async lookup(): Promise<readonly PeerAddress[]> {
-    const records = await this.#resolver.resolveSrv(this.#name).catch((cause: Error) => {
-      throw new ClusterError('no-replica', `${this.#name} was not found: ${cause.message}`, {
+    const targets = await this.targets()
+    const addresses = targets.flatMap(({ host, ...target }) =>
+      host === undefined ? [] : [{ ...target, host }],
+    )
+    if (addresses.length > 0) return addresses
+    throw new ClusterError('no-replica', `no target of ${this.name} has an address`)
+  }
+
+  /** What the records name now, in order. Rejects with `no-replica` when there are none. */
+  async targets(): Promise<readonly PeerTarget[]> {
+    const records = await this.#resolver.resolveSrv(this.name).catch((cause: Error) => {
+      throw new ClusterError('no-replica', `${this.name} was not found: ${cause.message}`, {
         cause,
       })
     })
@@ -58,14 +86,10 @@ export class DnsDiscovery implements Discovery {
     const found = await Promise.all(
       [...targets].map(async ([ordinal, { name, port }]) => {
         const host = await this.#address(name)
-        return host === undefined ? undefined : { ordinal, host, port }
+        return { ordinal, name: name.toLowerCase().replace(/\.$/, ''), port, host }
       }),
     )
-    const addresses = found.filter((address) => address !== undefined)
-    if (addresses.length === 0) {
-      throw new ClusterError('no-replica', `no target of ${this.#name} has an address`)
-    }
-    return addresses.sort((a, b) => a.ordinal - b.ordinal)
+    return found.sort((a, b) => a.ordinal - b.ordinal)
   }
 
   /** IPv4 if there is one, else IPv6. */

@@ -75,6 +75,27 @@ export function checkCluster(own: LinkIdentity, remote: LinkIdentity): void {
   }
 }
 
+/** What a replica asks of who comes to it. Throws `wrong-cluster`, `wrong-replica`. */
+export function checkCaller(own: LinkIdentity, remote: LinkIdentity, target: string): void {
+  checkCluster(own, remote)
+  if (target !== String(own.ordinal)) {
+    const message = `this is ${own.name}, ordinal ${own.ordinal}, and not ordinal ${target}`
+    throw new ClusterError('wrong-replica', message)
+  }
+  if (remote.role === 'replica' && remote.ordinal === own.ordinal) {
+    throw new ClusterError('wrong-replica', `ordinal ${own.ordinal} is taken by ${own.name}`)
+  }
+}
+
+/** What a dialer asks of who answers. Throws `wrong-cluster`, `wrong-replica`. */
+export function checkAnswer(own: LinkIdentity, remote: LinkIdentity, target: number): void {
+  checkCluster(own, remote)
+  if (remote.role !== 'replica' || remote.ordinal !== target) {
+    const message = `${remote.name} answered where ordinal ${target} was meant`
+    throw new ClusterError('wrong-replica', message)
+  }
+}
+
 /** Status, headers and body of a refusal. */
 export function problemOf(error: ClusterError): {
   status: number

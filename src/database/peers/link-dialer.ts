@@ -18,8 +18,9 @@ import { ClusterError } from '../../shared/errors.ts'
 import { FramedLink } from '../../shared/framing.ts'
 import { PROBLEM_BYTES_MAX } from '../../shared/limits.ts'
 import type { Dialer, Link, LinkIdentity, PeerAddress } from '../../shared/link.ts'
+import { tlsFailure } from '../../shared/tls-failure.ts'
 import {
-  checkCluster,
+  checkAnswer,
   errorFrom,
   identityFrom,
   identityHeaders,
@@ -27,12 +28,15 @@ import {
   LINK_PROTOCOL,
   TARGET_HEADER,
 } from './identity.ts'
+import type { PeerTls } from './peer-tls.ts'
 import type { PeerSecret } from './secret.ts'
 
 export type DialerOptions = {
   /** Asked at each dial: the cluster id becomes known later. */
   readonly identity: () => LinkIdentity
   readonly secret: PeerSecret
+  /** undefined: plain connections. */
+  readonly tls?: PeerTls | undefined
   /** For connecting and the exchange of identities together. */
   readonly timeout_ms: number
   readonly clock?: Clock
@@ -45,13 +49,25 @@ export function createDialer(options: DialerOptions): Dialer {
   return { dial: (target) => dial(options, target) }
 }
 
-/** `http://…` of a peer; throws `no-replica` unless the host is an IP address. */
-export function originOf(target: PeerAddress): string {
+/** Where to connect to, for undici; throws `no-replica` unless the host is an IP address. */
+export function connectionTo(target: PeerAddress, tls: PeerTls | undefined): PeerConnection {
   const family = isIP(target.host)
   if (family === 0) {
     throw new ClusterError('no-replica', `"${target.host}" is no IP address`)
   }
-  return `http://${family === 6 ? `[${target.host}]` : target.host}:${target.port}`
+  const place = `${family === 6 ? `[${target.host}]` : target.host}:${target.port}`
+  if (tls === undefined) return { origin: `http://${place}`, options: {} }
+  return { origin: `https://${place}`, options: { connect: tls.connectTo(target) } }
+}
+
+export type PeerConnection = { readonly origin: string; readonly options: Client.Options }
+
+/** A failed connection as what it means here. */
+export function failureOf(where: string, cause: Error): ClusterError {
+  const refusal = tlsFailure(cause)
+  if (refusal !== undefined)
+    return new ClusterError('tls-refused', `${where}: ${refusal}`, { cause })
+  return new ClusterError('no-replica', `${where}: ${cause.message}`, { cause })
 }
 
 /** Runs `attempt` with each secret that may be the right one, until one is not `unauthorized`. */
@@ -81,11 +97,7 @@ async function dial(options: DialerOptions, target: PeerAddress): Promise<Dialed
     })
     try {
       const remote = identityFrom(headers)
-      checkCluster(own, remote)
-      if (remote.role !== 'replica' || remote.ordinal !== target.ordinal) {
-        const message = `${remote.name} answered where ordinal ${target.ordinal} was meant`
-        throw new ClusterError('wrong-replica', message)
-      }
+      checkAnswer(own, remote, target.ordinal)
       const clock = options.clock ?? systemClock
       return { link: new FramedLink(socket, { clock }), remote }
     } catch (error) {
@@ -103,7 +115,9 @@ function upgrade(
   headers: Record<string, string>,
 ): Promise<Upgraded> {
   const { timeout_ms } = options
-  const client = new Client(originOf(target), {
+  const { origin, options: tls } = connectionTo(target, options.tls)
+  const client = new Client(origin, {
+    ...tls,
     connectTimeout: timeout_ms,
     headersTimeout: timeout_ms,
     bodyTimeout: timeout_ms,
@@ -151,7 +165,7 @@ function upgradeHandler(
     },
     onResponseEnd: () => settle(errorFrom(status, body)),
     onResponseError: (_controller, cause) => {
-      settle(new ClusterError('no-replica', `${where}: ${cause.message}`, { cause }))
+      settle(failureOf(where, cause))
     },
   }
 }

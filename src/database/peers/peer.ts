@@ -92,10 +92,16 @@ export class Peer {
   /** Addresses to try, the likeliest first. */
   async addresses(): Promise<PeerAddress[]> {
     const { ordinal } = this
-    const addresses = [await this.#context.locate(ordinal), addressOf(this.#hello), this.#address]
+    const located = await this.#context.locate(ordinal)
+    const name = located?.name ?? this.#address?.name
     const seen = new Map<string, PeerAddress>()
-    for (const address of addresses) {
-      if (address !== undefined) seen.set(`${address.host} ${address.port}`, address)
+    for (const address of [located, addressOf(this.#hello), this.#address]) {
+      if (address === undefined) continue
+      // An address proves nothing: whatever led to it, the name to be shown there is the same.
+      seen.set(
+        `${address.host} ${address.port}`,
+        name === undefined ? address : { ...address, name },
+      )
     }
     return [...seen.values()]
   }

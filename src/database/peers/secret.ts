@@ -11,6 +11,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
+import { stampOf } from '../../shared/file-stamp.ts'
 import { SECRET_BYTES_MAX, SECRET_POLL_MS } from '../../shared/limits.ts'
 import type { PeerLog } from './log.ts'
 
@@ -48,6 +49,11 @@ export class PeerSecret {
     }
   }
 
+  /** Must who comes show one? */
+  get required(): boolean {
+    return this.#file !== undefined
+  }
+
   /** Secrets to dial with, the present one first; empty when there is none. */
   candidates(): readonly string[] {
     this.#refresh()
@@ -80,10 +86,10 @@ export class PeerSecret {
 
   /** True if the file had changed. Leaves everything as it was when it throws. */
   #read(file: string): boolean {
-    const stat = statSync(file)
-    const stamp = `${stat.ino}/${stat.size}/${stat.mtimeMs}/${stat.ctimeMs}`
+    const stamp = stampOf([file])
     if (stamp === this.#stamp) return false
-    if (stat.size > SECRET_BYTES_MAX) throw new Error(`it has more than ${SECRET_BYTES_MAX} bytes`)
+    const { size } = statSync(file)
+    if (size > SECRET_BYTES_MAX) throw new Error(`it has more than ${SECRET_BYTES_MAX} bytes`)
     const lines = readFileSync(file, 'utf8').split(/\r?\n/)
     const secrets = lines
       .slice(0, 2)

@@ -1,13 +1,13 @@
 /**
  * The peer port: links from replicas and API servers, and snapshots. Everything else is a 404.
  *
- * The order of the checks is fixed: secret, shape of the headers, cluster, ordinal meant, then what
+ * The order of the checks is fixed: certificate (with TLS), secret, shape of the headers, cluster, ordinal meant, then what
  * the replica itself knows (removed incarnations). Nothing of this replica is told to who does not
  * hold the secret.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
@@ -15,7 +15,7 @@ import { FramedLink } from '../../shared/framing.ts'
 import { LINK_LINGER_MS_MAX, PEER_CONNECTIONS_MAX } from '../../shared/limits.ts'
 import type { Link, LinkIdentity } from '../../shared/link.ts'
 import {
-  checkCluster,
+  checkCaller,
   identityFrom,
   identityHeaders,
   LINK_PATH,
@@ -26,6 +26,7 @@ import {
   SNAPSHOT_PATH,
   TARGET_HEADER,
 } from './identity.ts'
+import type { PeerTls } from './peer-tls.ts'
 import type { PeerSecret } from './secret.ts'
 
 export type PeerServerHandlers = {
@@ -41,8 +42,12 @@ export type PeerServerOptions = {
   /** 0: any free port. */
   readonly port: number
   readonly secret: PeerSecret
+  /** undefined: plain HTTP. */
+  readonly tls?: PeerTls | undefined
   readonly clock?: Clock
 }
+
+const TIMES = { keepAliveTimeout: 1000, requestTimeout: 0 } as const
 
 /** The HTTP server of the peer port. */
 export class PeerServer {
@@ -50,13 +55,22 @@ export class PeerServer {
   readonly #server: Server
   #handlers: PeerServerHandlers | undefined
   readonly #clock: Clock
+  /** With TLS: all connections. The HTTP server does not know of those in their handshake. */
+  readonly #sockets = new Set<Socket>()
   /** After an upgrade the HTTP server no longer counts a socket, and cannot close it. */
   readonly #upgraded = new Map<Duplex, FramedLink | undefined>()
 
   constructor(options: PeerServerOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#server = createServer({ keepAliveTimeout: 1000, requestTimeout: 0 })
+    const { tls } = options
+    this.#server = tls === undefined ? createServer(TIMES) : tls.createServer(TIMES)
+    if (tls !== undefined) {
+      this.#server.on('connection', (socket: Socket) => {
+        this.#sockets.add(socket)
+        socket.once('close', () => this.#sockets.delete(socket))
+      })
+    }
     this.#server.headersTimeout = 5000
     this.#server.maxConnections = PEER_CONNECTIONS_MAX
     this.#server.on('request', (request, response) => this.#request(request, response))
@@ -94,7 +108,7 @@ export class PeerServer {
     this.#handlers = undefined
     for (const link of this.#upgraded.values()) link?.close()
     const timer = this.#clock.after(2 * LINK_LINGER_MS_MAX, () => {
-      for (const socket of this.#upgraded.keys()) socket.destroy()
+      for (const socket of [...this.#upgraded.keys(), ...this.#sockets]) socket.destroy()
     })
     if (this.#server.listening) {
       const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
@@ -117,15 +131,7 @@ export class PeerServer {
     }
     const own = handlers.identity()
     const remote = identityFrom(request.headers)
-    checkCluster(own, remote)
-    const target = request.headers[TARGET_HEADER]
-    if (target !== String(own.ordinal)) {
-      const message = `this is ${own.name}, ordinal ${own.ordinal}, and not ordinal ${target}`
-      throw new ClusterError('wrong-replica', message)
-    }
-    if (remote.role === 'replica' && remote.ordinal === own.ordinal) {
-      throw new ClusterError('wrong-replica', `ordinal ${own.ordinal} is taken by ${own.name}`)
-    }
+    checkCaller(own, remote, String(request.headers[TARGET_HEADER]))
     return { handlers, own, remote }
   }
 
@@ -135,6 +141,7 @@ export class PeerServer {
     this.#upgraded.set(socket, undefined)
     socket.once('close', () => this.#upgraded.delete(socket))
     try {
+      this.#options.tls?.admit(request.socket)
       if (request.url !== LINK_PATH || request.headers.upgrade !== LINK_PROTOCOL) {
         throw new ClusterError('no-such-route', `nothing to upgrade to at ${request.url}`)
       }
@@ -172,6 +179,7 @@ export class PeerServer {
   }
 
   async #answer(request: IncomingMessage): Promise<void> {
+    this.#options.tls?.admit(request.socket)
     if (request.url !== SNAPSHOT_PATH) {
       throw new ClusterError('no-such-route', `there is nothing at ${request.url}`)
     }

@@ -29,6 +29,8 @@ export type SnapshotLimits = {
 
 export type SnapshotRequest = SnapshotLimits & {
   readonly origin: string
+  /** How to connect there. */
+  readonly options: Client.Options
   readonly headers: Readonly<Record<string, string>>
   readonly head: SnapshotHead
   readonly chunks: AsyncIterable<Uint8Array>
@@ -48,7 +50,9 @@ export async function postSnapshot(request: SnapshotRequest): Promise<void> {
   const watch = new StallWatch(request, () => {
     aborter.abort(new ClusterError('deadline-exceeded', 'the snapshot stream stalled'))
   })
-  const client = new Client(request.origin, { headersTimeout: 0, bodyTimeout: 0, allowH2: false })
+  const { origin, options } = request
+  const quiet = { headersTimeout: 0, bodyTimeout: 0, allowH2: false }
+  const client = new Client(origin, { ...options, ...quiet })
   try {
     const answer = await client.request({
       path: SNAPSHOT_PATH,

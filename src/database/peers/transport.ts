@@ -7,30 +7,30 @@
  * messages to a member may have been lost, `onUnreachable` says so.
  */
 
-import type { IncomingMessage } from 'node:http'
 import { assert, InvariantError } from '../../shared/assert.ts'
 import { type Clock, systemClock } from '../../shared/clock.ts'
-import { ClusterError } from '../../shared/errors.ts'
-import { DIAL_TIMEOUT_MS, PEER_FORGET_MS, PEERS_MAX } from '../../shared/limits.ts'
+import { ClusterError, type ErrorCode } from '../../shared/errors.ts'
+import { PEER_FORGET_MS, PEERS_MAX } from '../../shared/limits.ts'
 import type { Discovery, Link, LinkIdentity } from '../../shared/link.ts'
+import { Seldom } from '../../shared/seldom.ts'
 import { type MemberId, type Message, memberId, ordinalOf } from '../consensus/types.ts'
 import type {
   Hello,
   PeerStatus,
+  RefusalCode,
   SnapshotSource,
   Transport,
   TransportHandlers,
 } from '../replica/ports.ts'
 import type { Refused } from './hello-codec.ts'
-import { identityHeaders, TARGET_HEADER } from './identity.ts'
-import { createDialer, originOf, withSecret } from './link-dialer.ts'
 import type { PeerLog } from './log.ts'
 import { Lookout } from './lookout.ts'
 import { Peer, type PeerContext } from './peer.ts'
 import { PeerLink, type PeerLinkEvents } from './peer-link.ts'
+import type { PeerTls } from './peer-tls.ts'
 import type { PeerSecret } from './secret.ts'
-import { PeerServer } from './server.ts'
-import { postSnapshot, readSnapshot, type SnapshotLimits } from './snapshot-stream.ts'
+import type { SnapshotLimits } from './snapshot-stream.ts'
+import { createHttpWire, type PeerWire, type ReceivedSnapshot } from './wire.ts'
 
 /** Lets a message pass, or drops it: the seam for the fault "isolate". */
 export type MessageFilter = (direction: 'in' | 'out', ordinal: number) => boolean
@@ -43,24 +43,37 @@ export type PeerTransportOptions = {
   readonly port: number
   readonly discovery: Discovery
   readonly secret: PeerSecret
+  /** undefined: plain connections. */
+  readonly tls?: PeerTls | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly log?: PeerLog
   readonly dialTimeout_ms?: number
   readonly snapshots?: SnapshotLimits
+  /** Another wire than HTTP: a simulated network. */
+  readonly wire?: (identity: () => LinkIdentity) => PeerWire
+  /** How to run something after the work at hand; setImmediate unless said otherwise. */
+  readonly defer?: (run: () => void) => void
+}
+
+const REFUSALS = ['wrong-cluster', 'removed-replica', 'unauthorized', 'tls-refused'] as const
+
+function isRefusal(code: ErrorCode): code is RefusalCode {
+  return REFUSALS.some((refusal) => refusal === code)
 }
 
 /** The transport of one replica: `listen`, `start`, `close`. */
 export class PeerTransport implements Transport {
   readonly #options: PeerTransportOptions
   readonly #clock: Clock
-  readonly #server: PeerServer
+  readonly #wire: PeerWire
   readonly #lookout: Lookout
   readonly #context: PeerContext
   readonly #events: PeerLinkEvents
   readonly #peers = new Map<number, Peer>()
   readonly #aborter = new AbortController()
   readonly #lost = new Set<MemberId>()
+  readonly #seldom: Seldom
   #bound: { host: string; port: number } | undefined
   #hello: Hello | undefined
   #handlers: TransportHandlers | undefined
@@ -71,9 +84,10 @@ export class PeerTransport implements Transport {
   constructor(options: PeerTransportOptions) {
     this.#options = options
     const clock = options.clock ?? systemClock
-    const { secret, host, port } = options
+    const identity = () => this.#identity()
     this.#clock = clock
-    this.#server = new PeerServer({ host, port, secret, clock })
+    this.#seldom = new Seldom(clock)
+    this.#wire = options.wire?.(identity) ?? createHttpWire({ ...options, clock, identity })
     this.#lookout = new Lookout({
       discovery: options.discovery,
       clock,
@@ -89,12 +103,7 @@ export class PeerTransport implements Transport {
     this.#context = {
       clock,
       random: options.random ?? Math.random,
-      dialer: createDialer({
-        identity: () => this.#identity(),
-        secret,
-        timeout_ms: options.dialTimeout_ms ?? DIAL_TIMEOUT_MS,
-        clock,
-      }),
+      dialer: this.#wire,
       locate: (ordinal) => this.#lookout.locate(ordinal),
       open: (link, remote) => this.#open(link, remote, true),
       onRefused: (ordinal, error) => this.#dialRefused(ordinal, error),
@@ -104,7 +113,7 @@ export class PeerTransport implements Transport {
 
   /** Opens the peer port, so that its number is known before `start`. Rejects: `port-in-use`. */
   async listen(): Promise<{ host: string; port: number }> {
-    this.#bound ??= await this.#server.listen()
+    this.#bound ??= await this.#wire.listen()
     return this.#bound
   }
 
@@ -114,10 +123,10 @@ export class PeerTransport implements Transport {
     this.#hello = hello
     await this.listen()
     this.#handlers = handlers
-    this.#server.serve({
+    this.#wire.serve({
       identity: () => this.#identity(),
       onLink: (link, remote) => this.#accept(link, remote),
-      onSnapshot: (body, remote) => this.#receiveSnapshot(body, remote),
+      onSnapshot: (read, remote) => this.#receiveSnapshot(read, remote),
     })
     this.#lookout.start()
   }
@@ -150,21 +159,13 @@ export class PeerTransport implements Transport {
     const [address] = peer === undefined || !open ? [] : await peer.addresses()
     if (address === undefined) throw new ClusterError('no-replica', `${to} has no known address`)
     const { from, term, source } = options
-    // A secret is refused before a chunk is looked at, so that the stream can begin again.
-    await withSecret(this.#options.secret, (authorization) =>
-      postSnapshot({
-        ...this.#options.snapshots,
-        clock: this.#clock,
-        origin: originOf(address),
-        headers: {
-          ...authorization,
-          ...identityHeaders(this.#identity()),
-          [TARGET_HEADER]: String(ordinal),
-        },
+    await this.#wire.sendSnapshot(
+      { ...address, ordinal },
+      {
         head: { from, to, term, meta: source.meta },
         chunks: source.chunks(),
         signal: this.#aborter.signal,
-      }),
+      },
     )
   }
 
@@ -184,7 +185,7 @@ export class PeerTransport implements Transport {
     this.#lookout.close()
     this.#aborter.abort(new ClusterError('shutting-down', 'the transport is closing'))
     for (const peer of this.#peers.values()) peer.close()
-    await this.#server.close()
+    await this.#wire.close()
   }
 
   #helloNow(): Hello {
@@ -258,16 +259,19 @@ export class PeerTransport implements Transport {
 
   #refused(ordinal: number, code: Refused): void {
     if (this.#closed) return
-    this.#options.log?.warn({ ordinal, code }, 'refused by a peer')
+    if (this.#seldom.due(`${ordinal} ${code}`)) {
+      this.#options.log?.warn({ ordinal, code }, 'refused by a peer')
+    }
     this.#handlersNow().onRefused(this.#peers.get(ordinal)?.hello, code)
   }
 
   #dialRefused(ordinal: number, error: ClusterError): void {
     const { code } = error
-    if (code === 'wrong-cluster' || code === 'removed-replica' || code === 'unauthorized') {
+    if (!isRefusal(code)) return
+    if (this.#seldom.due(`${ordinal} ${error.message}`)) {
       this.#options.log?.warn({ ordinal, code, err: error }, 'refused by a peer')
-      this.#handlersNow().onRefused(this.#peers.get(ordinal)?.hello, code)
     }
+    this.#handlersNow().onRefused(this.#peers.get(ordinal)?.hello, code)
   }
 
   #deliver(link: PeerLink, message: Message): void {
@@ -281,7 +285,8 @@ export class PeerTransport implements Transport {
   #loseLater(member: MemberId): void {
     if (this.#lost.has(member)) return
     this.#lost.add(member)
-    setImmediate(() => {
+    const defer = this.#options.defer ?? ((run: () => void) => void setImmediate(run))
+    defer(() => {
       this.#lost.delete(member)
       if (!this.#closed) this.#handlers?.onUnreachable(member)
     })
@@ -289,15 +294,17 @@ export class PeerTransport implements Transport {
 
   // Snapshots -------------------------------------------------------------------------------------
 
-  async #receiveSnapshot(body: IncomingMessage, remote: LinkIdentity): Promise<void> {
+  async #receiveSnapshot(
+    read: () => Promise<ReceivedSnapshot>,
+    remote: LinkIdentity,
+  ): Promise<void> {
     if (this.#receiving) throw new ClusterError('overloaded', 'another snapshot is being received')
     if (this.#filter?.('in', remote.ordinal) === false) {
       throw new ClusterError('no-replica', 'isolated')
     }
     this.#receiving = true
     try {
-      const limits = { ...this.#options.snapshots, clock: this.#clock }
-      const { head, chunks } = await readSnapshot(body, limits)
+      const { head, chunks } = await read()
       const own = this.#identity()
       const from = memberId(remote.ordinal, remote.incarnation)
       if (head.from !== from || head.to !== memberId(own.ordinal, own.incarnation)) {

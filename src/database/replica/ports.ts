@@ -141,11 +141,14 @@ export type IncomingSnapshot = {
   readonly chunks: AsyncIterable<Uint8Array>
 }
 
+/** Why one replica does not speak with another. */
+export type RefusalCode = 'wrong-cluster' | 'removed-replica' | 'unauthorized' | 'tls-refused'
+
 export type TransportHandlers = {
   /** A peer said hello (first, or changed). Return a refusal, or undefined. */
   onHello(hello: Hello): 'wrong-cluster' | 'removed-replica' | undefined
-  /** This replica was refused by a peer. */
-  onRefused(by: Hello | undefined, code: 'wrong-cluster' | 'removed-replica' | 'unauthorized'): void
+  /** This replica was refused by a peer; `tls-refused`: or refuses it. */
+  onRefused(by: Hello | undefined, code: RefusalCode): void
   onMessage(message: Message): void
   /** Resolves when stored and checked; a rejection is told to the sender. */
   onSnapshot(snapshot: IncomingSnapshot): Promise<void>

@@ -23,10 +23,12 @@ import type {
   DiskSpace,
   Hello,
   IncomingSnapshot,
+  RefusalCode,
   Storage,
   StoredState,
   Transport,
 } from './ports.ts'
+import { Refusal } from './refusal.ts'
 import { Views } from './views.ts'
 
 /** A leader has this many election timeouts to speak to a replica that holds nothing yet. */
@@ -84,7 +86,9 @@ export class Replica {
   #draining = false
   #stopped = false
   #drained: (() => void) | undefined
-  #problem: string | undefined
+  readonly #refusal: Refusal
+  /** The replicas' states differ, and no majority agrees. */
+  #split: string | undefined
   #fingerprint = NO_FINGERPRINT
   readonly #fingerprints: Fingerprints
 
@@ -97,6 +101,7 @@ export class Replica {
     this.#persistedId = this.#clusterId !== ''
     this.#self = memberId(ordinal, incarnation)
     this.#fingerprints = new Fingerprints(this.#self)
+    this.#refusal = new Refusal(() => options.transport.peers())
     this.#forming = new Forming({
       ...options,
       hello: () => this.#hello(),
@@ -348,23 +353,16 @@ export class Replica {
     const verdict = this.#fingerprints.note(member, fingerprint, voters)
     if (verdict.type === 'equal') return
     if (verdict.type === 'split') {
-      this.#problem = verdict.why
+      this.#split = verdict.why
       this.#loop?.stopWrites()
       return
     }
     this.#options.onFatal(new ClusterError('data-damaged', verdict.why))
   }
 
-  #refused(
-    by: Hello | undefined,
-    code: 'wrong-cluster' | 'removed-replica' | 'unauthorized',
-  ): void {
-    const who = by === undefined ? 'a peer' : `replica ${by.ordinal}`
-    const why = `${who} refuses this replica: ${code}`
-    if (this.#problem !== why) {
-      this.#problem = why
-      this.#options.onEvent({ type: 'refused', why })
-    }
+  #refused(by: Hello | undefined, code: RefusalCode): void {
+    const { why, news } = this.#refusal.noted(by, code)
+    if (news) this.#options.onEvent({ type: 'refused', why })
     if (code === 'removed-replica' && this.#clusterId !== '') this.#removed(why)
     if (code === 'wrong-cluster') this.#allegiance.refused(why)
   }
@@ -391,9 +389,7 @@ export class Replica {
   }
 
   #notes(): string[] {
-    const notes = [...this.#options.notes]
-    if (this.waiting !== undefined) notes.push(this.waiting)
-    if (this.#problem !== undefined) notes.push(this.#problem)
-    return notes
+    const now = [this.waiting, this.#split, this.#refusal.why]
+    return [...this.#options.notes, ...now.filter((note) => note !== undefined)]
   }
 }

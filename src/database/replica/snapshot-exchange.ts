@@ -5,7 +5,7 @@
 
 import { ClusterError } from '../../shared/errors.ts'
 import type { CoreStatus, Input, MemberId } from '../consensus/types.ts'
-import type { IncomingSnapshot, Storage, Transport } from './ports.ts'
+import type { IncomingSnapshot, SnapshotSource, Storage, Transport } from './ports.ts'
 
 export type SnapshotExchangeOptions = {
   readonly storage: Storage
@@ -13,6 +13,8 @@ export type SnapshotExchangeOptions = {
   readonly self: MemberId
   readonly step: (input: Input) => void
   readonly status: () => CoreStatus
+  /** The own disk is damaged or refused a write: this replica must not go on. */
+  readonly onFailed: (error: ClusterError) => void
 }
 
 export class SnapshotExchange {
@@ -34,14 +36,22 @@ export class SnapshotExchange {
   }
 
   async #send(to: MemberId): Promise<void> {
-    const { storage, transport, self, step, status } = this.#options
+    const { transport, self, step, status } = this.#options
     let index = 0
     let ok = false
     try {
-      const source = await storage.openSnapshot()
+      const source = await this.#open()
       try {
         index = source.meta.index
-        await transport.sendSnapshot(to, { from: self, term: status().term, source })
+        await transport.sendSnapshot(to, {
+          from: self,
+          term: status().term,
+          source: {
+            meta: source.meta,
+            chunks: () => this.#read(source),
+            close: () => source.close(),
+          },
+        })
         ok = true
         this.counters.sent += 1
       } finally {
@@ -52,6 +62,32 @@ export class SnapshotExchange {
       this.problem = `snapshot to ${to}: ${error instanceof Error ? error.message : String(error)}`
     }
     step({ type: 'snapshot-sent', to, index, ok })
+  }
+
+  async #open(): Promise<SnapshotSource> {
+    try {
+      return await this.#options.storage.openSnapshot()
+    } catch (error) {
+      this.#disk(error)
+      throw error
+    }
+  }
+
+  /** The chunks; what is wrong with the own disk must not pass for a failure of the stream. */
+  async *#read(source: SnapshotSource): AsyncGenerator<Uint8Array> {
+    try {
+      yield* source.chunks()
+    } catch (error) {
+      this.#disk(error)
+      throw error
+    }
+  }
+
+  #disk(error: unknown): void {
+    if (!(error instanceof ClusterError)) return
+    if (error.code === 'storage-failed' || error.code === 'data-damaged') {
+      this.#options.onFailed(error)
+    }
   }
 
   /** Stores and checks a snapshot, then lets consensus decide whether it is switched in. */
@@ -68,6 +104,10 @@ export class SnapshotExchange {
       await storage.receiveSnapshot(meta, incoming.chunks)
       this.counters.received += 1
       step({ type: 'snapshot-received', from, term, meta })
+    } catch (error) {
+      // After the first refused write nothing is stored any more (DESIGN §6).
+      this.#disk(error)
+      throw error
     } finally {
       this.#receiving = false
     }

@@ -76,13 +76,21 @@ export class Views {
   /** Why no writes are possible, as far as this replica can tell. */
   problem(): ErrorCode | undefined {
     const loop = this.#options.loop()
-    if (loop === undefined) return 'cluster-forming'
+    if (loop === undefined) return this.#dataless()
     const status = loop.status()
     if (loop.refusing !== undefined) return loop.refusing
     if (status.leader !== undefined) return undefined
-    const voters = status.membership?.voters.length ?? 0
-    if (voters > 0 && this.missing().length > (voters - 1) / 2) return 'quorum-lost'
+    if (status.membership === undefined) return this.#dataless()
+    const voters = status.membership.voters.length
+    if (this.missing().length > (voters - 1) / 2) return 'quorum-lost'
     return loop.problem().code
+  }
+
+  /** A new disk waits for a cluster to form, the successor of a lost one for those with the data. */
+  #dataless(): ErrorCode {
+    const { storage, expected } = this.#options
+    if (storage.identity.clusterId === '') return 'cluster-forming'
+    return this.missing().length > (expected - 1) / 2 ? 'quorum-lost' : 'no-leader'
   }
 
   status(): StatusFrame {

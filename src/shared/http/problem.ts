@@ -44,6 +44,8 @@ export function problemOf(error: ClusterError): Problem {
 export function problemHeaders(error: ClusterError): string[] {
   const headers = ['Content-Type', PROBLEM_CONTENT_TYPE, 'Cache-Control', 'no-store']
   if (error.status === 503) headers.push('Retry-After', String(RETRY_AFTER_S))
+  // RFC 9110 §11.6.1: each 401 says what is asked for.
+  if (error.status === 401) headers.push('WWW-Authenticate', 'Bearer realm="ordinal"')
   if (error.code === 'unsupported-encoding') headers.push('Accept-Encoding', 'identity')
   const allow = error.details?.['allow']
   if (typeof allow === 'string') headers.push('Allow', allow)

@@ -17,9 +17,14 @@ import type { ReadTerms } from './reader.ts'
 export class QueryReader<const T extends TSchema> {
   readonly #validator: Validator<Record<never, TSchema>, T>
   readonly #none: Static<T> | undefined
+  readonly #schema: TSchema
 
-  /** @param schema an object of string members; `additionalProperties: false` refuses others. */
+  /**
+   * @param schema an object of string members; `additionalProperties: false` refuses others. A
+   * member with a pattern has a description, in the words of which its values are refused.
+   */
   constructor(schema: T) {
+    this.#schema = schema
     this.#validator = Compile(schema)
     const none = Object.freeze({})
     this.#none = this.#validator.Check(none) ? (none as Static<T>) : undefined
@@ -31,12 +36,12 @@ export class QueryReader<const T extends TSchema> {
     if (at === -1 && this.#none !== undefined) return this.#none
     const found = at === -1 ? {} : parse(target.slice(at + 1))
     if (this.#validator.Check(found)) return found as Static<T>
-    throw new ClusterError('bad-request', explain(this.#validator.Errors(found)))
+    throw new ClusterError('bad-request', explain(this.#validator.Errors(found), this.#schema))
   }
 }
 
 /** What is wrong first, in the words of a query. */
-function explain(problems: readonly TLocalizedValidationError[]): string {
+function explain(problems: readonly TLocalizedValidationError[], schema: TSchema): string {
   const allowed: unknown[] = []
   for (const problem of problems) {
     const { keyword, params } = problem
@@ -50,7 +55,15 @@ function explain(problems: readonly TLocalizedValidationError[]): string {
   const [first] = problems
   const name = first?.instancePath.slice(1) ?? ''
   if (allowed.length > 0) return `parameter ${name} must be ${allowed.join(' or ')}`
+  const accepted = describe(schema, name)
+  if (accepted !== undefined) return `parameter ${name} must be ${accepted}`
   return `parameter ${name} ${first?.message ?? 'is invalid'}`
+}
+
+/** What a member takes, in words. */
+function describe(schema: TSchema, name: string): string | undefined {
+  const { properties } = schema as { properties?: Record<string, { description?: string }> }
+  return properties?.[name]?.description
 }
 
 function parse(search: string): Record<string, string> {
@@ -79,7 +92,7 @@ function text(raw: string): string {
 export function durationOf(name: string, value: string): number {
   const duration_ms = parseDuration(value)
   if (duration_ms === undefined) {
-    throw new ClusterError('bad-request', `${name} is not a duration such as 500ms, 5s or 1m`)
+    throw new ClusterError('bad-request', `${name} must be a duration such as 500ms, 5s or 2m`)
   }
   return Math.ceil(duration_ms)
 }

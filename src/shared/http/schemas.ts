@@ -7,7 +7,7 @@ const strict = { additionalProperties: false } as const
 
 const Duration = Type.String({
   pattern: DURATION_PATTERN,
-  description: 'a duration: 500ms, 5s, 1m',
+  description: 'a duration such as 500ms, 5s or 2m',
 })
 const Whole = Type.String({ pattern: '^[0-9]{1,16}$', description: 'a whole number' })
 

@@ -353,6 +353,19 @@ t.test(
   },
 )
 
+t.test('the metrics port answers like the client port, with the probes alone', async (t) => {
+  const { api } = await start(t)
+  t.teardown(() => api.probes.close())
+  for (const url of ['/livez', '/healthz', '/readyz', '/metrics']) {
+    t.equal((await api.probes.inject(url)).statusCode, 200, url)
+  }
+  for (const url of ['/nothing', '/v1/kv/a']) {
+    const answer = await api.probes.inject(url)
+    t.match(answer.headers['content-type'], /^application\/problem\+json/)
+    t.match(answer.json(), { status: 404, code: 'no-such-route' })
+  }
+})
+
 t.test('metrics: requests are counted by route and status', async (t) => {
   const started = await start(t)
   await ask(started, 'PUT', '/v1/kv/a')

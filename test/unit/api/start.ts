@@ -29,7 +29,6 @@ export async function start(
     clock,
     logger: pino({ level: 'silent' }),
   })
-  api.probes(api.app)
   t.teardown(() => api.close())
   const figure = async (name: string): Promise<number> => {
     const { body } = await api.app.inject('/metrics')

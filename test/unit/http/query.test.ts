@@ -34,7 +34,14 @@ t.test('query: a refusal names the parameter and what it may be', async (t) => {
   t.throws(read('name=a&consistency=none'), {
     message: 'parameter consistency must be linearizable or stale',
   })
-  t.throws(read('name=a&timeout=1'), { message: /^parameter timeout must match / })
+  for (const name of ['timeout', 'maxStale']) {
+    t.throws(read(`name=a&${name}=abc`), {
+      message: `parameter ${name} must be a duration such as 500ms, 5s or 2m`,
+    })
+  }
+  t.throws(read('name=a&minRevision=x'), {
+    message: 'parameter minRevision must be a whole number',
+  })
 })
 
 t.test('query: durations and whole numbers', async (t) => {

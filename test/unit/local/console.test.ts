@@ -85,6 +85,7 @@ t.test('the start is readable', async (t) => {
   t.match(text, /Not ready after 2 s: api-0\. See \/data\/logs\./)
   t.match(text, 'curl -X PUT --data-binary hello localhost:8080/v1/kv/greeting')
   t.match(text, 'http://127.0.0.1:8081/processes')
+  t.match(text, "curl -X POST 'localhost:8081/processes/leader/faults/pause?for=10s'")
   t.match(text, 'Press h')
   const ready = { ...view, processes: [replica] }
   t.match(

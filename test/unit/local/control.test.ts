@@ -66,6 +66,29 @@ t.test('each action does what it says', async (t) => {
   t.equal(child.state, 'running')
 })
 
+t.test('requests for faults are handed on to the replica, answers back', async (t) => {
+  const { cluster, url } = await startControl(t)
+  const pressed = await post(`${url}/processes/leader/faults/pause?for=2s`)
+  t.equal(pressed.status, 200)
+  t.strictSame(await pressed.json(), {
+    name: 'db-0',
+    method: 'POST',
+    path: '/faults/pause?for=2s',
+  })
+  t.match(await (await fetch(`${url}/processes/db-1/faults`)).json(), {
+    name: 'db-1',
+    method: 'GET',
+    path: '/faults',
+  })
+  const refused = await fetch(`${url}/processes/db-1/faults`, { method: 'DELETE' })
+  t.equal(refused.status, 400, 'a refusal stays one')
+  t.equal((await post(`${url}/processes/db-7/faults/kill`)).status, 404)
+  await cluster.stopChild('db-1')
+  const silent = await post(`${url}/processes/db-1/faults/kill`)
+  t.equal(silent.status, 503)
+  t.match(await silent.json(), { code: 'no-replica' })
+})
+
 t.test('what is not there is a problem document', async (t) => {
   const { url } = await startControl(t)
   const expected: [string, string, number, string][] = [

@@ -1,6 +1,7 @@
 /**
  * Stands in for a replica or an API server: answers what the supervisor asks, and little else.
- * `/exit` ends it with code 3 after a last line; `/whoami` tells its name and its process.
+ * `/exit` ends it with code 3 after a last line; `/whoami` tells its name and its process;
+ * `/faults` says what was asked.
  */
 
 import { createServer, type Server } from 'node:http'
@@ -22,12 +23,18 @@ function serve(): Server {
       response.end(JSON.stringify({ role, term: Number(env['FAKE_TERM'] ?? 1) }))
       return
     }
+    if (request.url?.startsWith('/faults')) {
+      response.statusCode = request.method === 'DELETE' ? 400 : 200
+      response.end(JSON.stringify({ name, method: request.method, path: request.url }))
+      return
+    }
     if (request.url === '/readyz' && env['FAKE_UNREADY'] === name) response.statusCode = 503
     response.end(JSON.stringify({ name, pid: process.pid, env: Object.keys(env) }))
   })
 }
 
-const servers = [serve().listen(Number(env['ORDINAL_CLIENT_PORT']), '127.0.0.1')]
+const ports = [env['ORDINAL_CLIENT_PORT'], env['ORDINAL_METRICS_PORT']]
+const servers = ports.map((port) => serve().listen(Number(port), '127.0.0.1'))
 const shared = env['ORDINAL_SHARED_PORT']
 if (shared !== undefined) {
   servers.push(serve().listen({ port: Number(shared), host: '127.0.0.1', reusePort: true }))

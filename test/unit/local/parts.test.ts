@@ -56,6 +56,18 @@ t.test('a folder that cannot be written is one line', async (t) => {
   })
 })
 
+t.test('folders above it are made; where none can be, it does not try for ever', async (t) => {
+  const path = join(t.testdir({}), 'a', 'b', 'c')
+  const folder = await openDataFolder(path, { ephemeral: false })
+  t.ok(statSync(folder.logs).isDirectory())
+  await folder.close()
+  if (process.platform !== 'linux') return
+  await t.rejects(openDataFolder('/proc/ordinal/data', { ephemeral: false }), {
+    code: 'invalid-config',
+    message: /^the folder \/proc\/ordinal\/data cannot be written \(ENOENT\); choose another/,
+  })
+})
+
 t.test('a log is kept short, its end is quoted', async (t) => {
   const path = join(t.testdir({ 'a.log': 'one\ntwo\n' }), 'a.log')
   t.equal(await lastLine(path), 'two')

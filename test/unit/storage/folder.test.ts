@@ -102,6 +102,22 @@ t.test('damaged data is set aside; the successor belongs to the same cluster', a
   t.equal(third.storage.identity.incarnation, incarnation)
 })
 
+t.test(
+  'data that LevelDB would open without a word, and without its end, is set aside',
+  async (t) => {
+    const folder = await temporaryFolder(t)
+    const { storage } = await start(t, folder)
+    await storage.adopt('cluster-1')
+    await storage.close()
+    const log = (await readdir(databaseFolder(folder))).find((name) => name.endsWith('.log')) ?? ''
+    const path = join(databaseFolder(folder), log)
+    const bytes = await readFile(path)
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1)
+    await writeFile(path, bytes)
+    t.match(await prepare(folder), { setAside: new RegExp(log) })
+  },
+)
+
 t.test('condemned data is set aside once, and only one such folder is kept', async (t) => {
   const folder = await temporaryFolder(t)
   const first = await start(t, folder)

@@ -7,6 +7,7 @@ import { checkLevelFiles } from '../../../src/database/storage/level-files/check
 import { maskedCrc } from '../../../src/database/storage/level-files/format.ts'
 import { logRecords } from '../../../src/database/storage/level-files/log-file.ts'
 import { removeOrphans } from '../../../src/database/storage/level-files/orphans.ts'
+import { flip, flipsIn, sectionsOf } from '../../acceptance/file-sections.ts'
 import { randomFrom, seedOfRun } from '../../contracts/random.ts'
 import {
   contentsOfLevel,
@@ -126,7 +127,7 @@ t.test('one flipped bit anywhere is found, or changes nothing that is read', asy
       } else {
         harmless += 1
         t.comment(`${file} at ${at} of ${sound.length} is not found`)
-        t.strictSame(await onCopy(t, folder, contentsOfLevel), expected)
+        t.strictSame(await onCopy(t, folder, readable), expected, 'it reads as before')
       }
     }
     await writeFile(path, sound)
@@ -136,6 +137,11 @@ t.test('one flipped bit anywhere is found, or changes nothing that is read', asy
   t.ok(harmless < found / 100)
   t.strictSame(await damageIn(folder), [], 'and sound again at the end')
 })
+
+/** What LevelDB gives out, or why it does not. */
+async function readable(folder: string): Promise<Map<string, string> | string> {
+  return contentsOfLevel(folder).catch((error: Error) => error.message)
+}
 
 /** Both ends in full, where headers and footers are, and chances between. */
 function positionsIn(length: number): Set<number> {
@@ -249,6 +255,50 @@ t.test('a table cut short, exchanged or missing is found', async (t) => {
   t.match(await damageIn(folder), [/is missing/])
   await writeFile(path, sound)
   t.strictSame(await damageIn(folder), [])
+})
+
+t.test('one changed byte in any part of a table is found', async (t) => {
+  const folder = await killedCopy(t)
+  await removeOrphans(folder)
+  const sections = (await sectionsOf(folder, '')).filter(({ file }) => file.endsWith('.ldb'))
+  t.strictSame(new Set(sections.map(({ part }) => part)).size, 5)
+  const file = sections[0]?.file
+  for (const section of sections.filter((one) => one.file === file)) {
+    for (const change of flipsIn(section, 6, random)) {
+      flip(folder, change)
+      t.match(await damageIn(folder), [file], `${section.part} at ${change.at}`)
+      flip(folder, change)
+    }
+  }
+  t.strictSame(await damageIn(folder), [])
+})
+
+/** A database whose only content is one table with these keys. */
+async function oneTable(t: Test, prefix: string): Promise<string> {
+  const folder = await temporaryFolder(t)
+  for (let opened = 0; opened < 2; opened += 1) {
+    const db = await openLevel(folder)
+    const value = Buffer.from(`a value under ${prefix}`)
+    if (opened === 0) for (const key of 'abcdef') await db.put(Buffer.from(prefix + key), value)
+    await db.close()
+  }
+  return folder
+}
+
+t.test('a whole table of another database is found, for its size and without it', async (t) => {
+  const folder = await oneTable(t, 'key/')
+  const [table = ''] = await filesOf(folder, /\.ldb$/)
+  t.strictSame(await damageIn(folder), [])
+  const sound = await readFile(join(folder, table))
+  for (const [prefix, what] of [
+    ['kez/', /keys that the MANIFEST names/],
+    ['longer/', /bytes, not/],
+  ] as const) {
+    await cp(join(await oneTable(t, prefix), table), join(folder, table))
+    const size = (await readFile(join(folder, table))).length
+    t.equal(size === sound.length, prefix === 'kez/')
+    t.match(await damageIn(folder), [what])
+  }
 })
 
 t.test('a MANIFEST cut anywhere is found, or nothing is lost by it', async (t) => {

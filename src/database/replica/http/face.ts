@@ -10,8 +10,10 @@ import type { Clock } from '../../../shared/clock.ts'
 import { ClusterError } from '../../../shared/errors.ts'
 import { Face } from '../../../shared/http/face.ts'
 import { registerReadRoutes } from '../../../shared/http/read-routes.ts'
-import { createHttpServer, refuseOtherMethods } from '../../../shared/http/server.ts'
+import type { Reader } from '../../../shared/http/reader.ts'
+import { type Access, createHttpServer, refuseOtherMethods } from '../../../shared/http/server.ts'
 import { registerWriteRoutes } from '../../../shared/http/write-routes.ts'
+import type { WriteTaker } from '../../../shared/http/write-taker.ts'
 import type { Replica } from '../replica.ts'
 import { LocalReader } from './local-reader.ts'
 import { LocalWriter } from './local-writer.ts'
@@ -25,18 +27,26 @@ export type ReplicaFaceOptions = {
   readonly name: string
   readonly logger: Logger
   readonly clock: Clock
+  /** Who may come in, and how. */
+  readonly access: Access
   /** Does this `Authorization` header hold the peers' secret? */
   readonly secret: { accepts(authorization: string | undefined): boolean }
   /** Ends the process, so that it starts again from its changed disk. */
   readonly restart: () => void
+  /** What breaks this face on purpose; where nothing may, reader and writer come back as given. */
+  readonly faults: {
+    register(app: FastifyInstance, face: Face): void
+    reader(inner: Reader): Reader
+    writer(inner: WriteTaker): WriteTaker
+  }
 }
 
 /** The Fastify instance, not yet listening. */
 export function createReplicaFace(options: ReplicaFaceOptions): FastifyInstance {
-  const { replica, name, logger } = options
+  const { replica, name, logger, faults } = options
   const face = new Face({ name, revision: () => replica.loop?.revision ?? 0 })
-  const app = createHttpServer({ face, logger })
-  registerReadRoutes(app, { face, reader: new LocalReader(replica, name) })
+  const app = createHttpServer({ face, logger, ...options.access })
+  registerReadRoutes(app, { face, reader: faults.reader(new LocalReader(replica, name)) })
   const writer = new LocalWriter({
     name,
     clock: options.clock,
@@ -45,7 +55,8 @@ export function createReplicaFace(options: ReplicaFaceOptions): FastifyInstance 
     history: () => replica.views.status().history,
     missing: () => replica.views.missing(),
   })
-  registerWriteRoutes(app, { face, writer, admission: writer })
+  registerWriteRoutes(app, { face, writer: faults.writer(writer), admission: writer })
+  faults.register(app, face)
   registerBootstrap(app, face, options)
   for (const url of KEY_ROUTES) {
     refuseOtherMethods(app, face, { url, allowed: ['GET', 'HEAD', 'PUT', 'DELETE'] })

@@ -3,8 +3,11 @@
  * people. Plain HTTP, no secrets, nothing that changes anything.
  */
 
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, RouteHandler } from 'fastify'
+import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import { Face } from '../../../shared/http/face.ts'
+import { createHttpServer } from '../../../shared/http/server.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Replica } from '../replica.ts'
 
@@ -12,6 +15,19 @@ export type ReplicaProbesOptions = {
   readonly replica: Replica
   readonly readiness: Readiness
   readonly registry: Registry
+  /** The active faults; undefined: they are switched off. */
+  readonly faults?: (() => unknown) | undefined
+}
+
+/** The metrics port's server, not yet listening. */
+export async function createProbeServer(
+  options: ReplicaProbesOptions & { readonly name: string; readonly logger: Logger },
+): Promise<FastifyInstance> {
+  const { replica, name, logger } = options
+  const face = new Face({ name, revision: () => replica.loop?.revision ?? 0 })
+  const app = createHttpServer({ face, logger })
+  await app.register(replicaProbes, options)
+  return app
 }
 
 /** `/livez /healthz /startupz /readyz /metrics /status`. */
@@ -19,22 +35,28 @@ export const replicaProbes: FastifyPluginAsync<ReplicaProbesOptions> = async (ap
   const { replica, readiness, registry } = options
   const answer = (problem: string | undefined) =>
     problem === undefined ? { status: 'ok' } : { status: 'failed', reason: problem }
+  const get = (path: string, handler: RouteHandler) =>
+    app.get(path, { exposeHeadRoute: true }, handler)
 
   for (const path of ['/livez', '/healthz']) {
-    app.get(path, async (_request, reply) => {
+    get(path, async (_request, reply) => {
       const problem = readiness.notLive()
       return reply.status(problem === undefined ? 200 : 503).send(answer(problem))
     })
   }
   // The disk is open and the peer port listens before this port does.
-  app.get('/startupz', async () => answer(undefined))
-  app.get('/readyz', async (_request, reply) => {
+  get('/startupz', async () => answer(undefined))
+  get('/readyz', async (_request, reply) => {
     const problem = readiness.notReady()
     return reply.status(problem === undefined ? 200 : 503).send(answer(problem))
   })
-  app.get('/metrics', async (_request, reply) => {
+  get('/metrics', async (_request, reply) => {
     const text = await registry.metrics()
     return reply.type(registry.contentType).send(text)
   })
-  app.get('/status', async () => replica.views.detail(readiness.notReady()))
+  const { faults } = options
+  get('/status', async () => {
+    const detail = replica.views.detail(readiness.notReady())
+    return faults === undefined ? detail : { ...detail, faults: faults() }
+  })
 }

@@ -1,0 +1,87 @@
+/** The command line of `npm run test:faults`. */
+
+import { parseArgs } from 'node:util'
+
+export type SuiteOptions = {
+  /** How long faults go on; the end (recovery, reading back, checking) comes on top. */
+  readonly minutes: number
+  readonly seed: number
+  readonly replicas: number
+  readonly api: number
+  readonly clients: number
+  /** Operations a second, all clients together. */
+  readonly rate: number
+  /** Where logs, history and plan of a failed run are put; undefined: a temporary folder. */
+  readonly out: string | undefined
+  /** Leave the folder also when all is well. */
+  readonly keep: boolean
+  /** Make the leader lie for a moment: the run must find it. */
+  readonly lie: boolean
+}
+
+export const USAGE = `npm run test:faults -- [options]
+
+  --minutes M     how long faults are made                                    (3)
+  --seed S        of the plan of faults and of the workload         (a random one)
+  --replicas N    3 or 5                                                      (3)
+  --api N         API servers                                                 (2)
+  --clients N     clients of the workload                                     (8)
+  --rate N        operations a second, all clients together                 (200)
+  --out FOLDER    for logs, history and plan of a run that failed (a temporary one)
+  --keep          leave that folder also when all is well
+  --lie           make the leader lie for a moment, to see that the run ends with 1
+  --help          this text
+
+Exit code 0: nothing is wrong. 1: a wrong answer, states that differ, or no recovery. 2: it could
+not be told.`
+
+/** A command line that cannot be obeyed. */
+export class UsageError extends Error {}
+
+function number(name: string, text: string, range: { least: number; most: number }): number {
+  const value = Number(text)
+  if (text.trim() !== '' && value >= range.least && value <= range.most) return value
+  throw new UsageError(`--${name}: expected a number from ${range.least} to ${range.most}`)
+}
+
+/** Undefined: help was asked for. Throws `UsageError`. */
+export function parseOptions(args: readonly string[]): SuiteOptions | undefined {
+  const { values } = parse(args)
+  if (values.help) return undefined
+  const whole = (name: 'replicas' | 'api' | 'clients' | 'rate', most: number, least = 1) =>
+    Math.trunc(number(name, values[name], { least, most }))
+  const seed = values.seed ?? process.env['ORDINAL_SEED'] ?? String(Date.now() % 0x1_0000_0000)
+  return {
+    minutes: number('minutes', values.minutes, { least: 0.05, most: 24 * 60 }),
+    seed: Math.trunc(number('seed', seed, { least: 0, most: 0xffff_ffff })),
+    replicas: whole('replicas', 5, 3),
+    api: whole('api', 9),
+    clients: whole('clients', 256),
+    rate: whole('rate', 100_000),
+    out: values.out,
+    keep: values.keep,
+    lie: values.lie,
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        minutes: { type: 'string', default: '3' },
+        seed: { type: 'string' },
+        replicas: { type: 'string', default: '3' },
+        api: { type: 'string', default: '2' },
+        clients: { type: 'string', default: '8' },
+        rate: { type: 'string', default: '200' },
+        out: { type: 'string' },
+        keep: { type: 'boolean', default: false },
+        lie: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
