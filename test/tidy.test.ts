@@ -45,6 +45,9 @@ const ROOMS: Readonly<Record<string, readonly RegExp[]>> = {
     /^shared\//,
   ],
   kubernetes: [/^shared\//],
+  // Asks replicas over links as an API server does, and so speaks the same frames; how a link is
+  // dialed, a name looked up or a URL asked is handed in.
+  doctor: [/^database\/kv\/(frames|frame-types)\.ts$/, /^shared\//],
   local: [/^shared\//],
   client: [],
   dashboard: [/^shared\//],

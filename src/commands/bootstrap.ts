@@ -4,8 +4,10 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { request } from 'undici'
+import { Agent, request } from 'undici'
 import { ClusterError } from '../shared/errors.ts'
+import { tlsFailure } from '../shared/tls-failure.ts'
+import { TlsFolder } from '../shared/tls-folder.ts'
 
 const TIMEOUT_MS = 30_000
 
@@ -13,6 +15,8 @@ export type BootstrapOptions = {
   /** Client port of the replica whose data is kept. */
   readonly url: string
   readonly secretFile: string | undefined
+  /** Folder whose ca.crt signed the replica's certificate; undefined: whom Node trusts. */
+  readonly tlsFolder: string | undefined
 }
 
 /** Prints the new cluster id and history. Rejects with its refusal, or `invalid-config`. */
@@ -23,15 +27,17 @@ export async function runBootstrap(options: BootstrapOptions): Promise<void> {
     throw new ClusterError('invalid-config', `--url is "${url}", expected http://<host>:<port>`)
   }
   const secret = secretFile === undefined ? undefined : readSecret(secretFile)
+  const { tlsFolder: folder } = options
+  const ca = folder === undefined ? undefined : new TlsFolder({ folder }).material.ca
   const answer = await request(target, {
     method: 'POST',
+    ...(ca === undefined ? {} : { dispatcher: new Agent({ connect: { ca } }) }),
     headers: secret === undefined ? {} : { authorization: `Bearer ${secret}` },
     headersTimeout: TIMEOUT_MS,
     bodyTimeout: TIMEOUT_MS,
   }).catch((cause: Error) => {
-    throw new ClusterError('no-replica', `${target.origin} does not answer: ${cause.message}`, {
-      cause,
-    })
+    const why = tlsFailure(cause) ?? cause.message
+    throw new ClusterError('no-replica', `${target.origin} does not answer: ${why}`, { cause })
   })
   const body = (await answer.body.json()) as Record<string, unknown>
   if (answer.statusCode !== 200) {

@@ -9,11 +9,12 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { followSupervisor } from '../local/follow-supervisor.ts'
+import { parseDuration } from '../shared/duration.ts'
 import { ClusterError } from '../shared/errors.ts'
 
 function wholeNumber(range: { minimum: number; maximum: number }): (text: string) => number {
   return (text) => {
-    const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN
+    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
     if (value >= range.minimum && value <= range.maximum) return value
     throw new InvalidArgumentError(
       `Expected a whole number from ${range.minimum} to ${range.maximum}.`,
@@ -82,9 +83,113 @@ function addBootstrap(program: Command): void {
       "the peers' shared secret",
       process.env['ORDINAL_PEER_SECRET_FILE'],
     )
-    .action(async (options: { url: string; secretFile?: string }) => {
+    .option(
+      '--tls-folder <folder>',
+      'folder with the ca.crt of an https URL',
+      process.env['ORDINAL_TLS_FOLDER'],
+    )
+    .action(async (options: { url: string; secretFile?: string; tlsFolder?: string }) => {
+      const { url, secretFile, tlsFolder } = options
       const { runBootstrap } = await import('./bootstrap.ts')
-      await runBootstrap({ url: options.url, secretFile: options.secretFile })
+      await runBootstrap({ url, secretFile, tlsFolder })
+    })
+}
+
+function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('look at the cluster from here and say what is wrong, and what to do about it')
+    .option('--url <url>', 'ask only this API server or replica, e.g. http://localhost:8080')
+    .option('--json', 'one JSON document instead of lines', false)
+    .action(async (options: { url?: string; json: boolean }) => {
+      const { runDoctor } = await import('./doctor.ts')
+      const well = await runDoctor({ ...options, env: process.env })
+      if (!well) process.exitCode = 1
+    })
+}
+
+function span(range: { minimum: string; maximum: string }): (text: string) => number {
+  return (text) => {
+    const span_ms = parseDuration(text) ?? Number.NaN
+    const minimum_ms = parseDuration(range.minimum) as number
+    if (span_ms >= minimum_ms && span_ms <= (parseDuration(range.maximum) as number)) return span_ms
+    throw new InvalidArgumentError(`Expected from ${range.minimum} to ${range.maximum}.`)
+  }
+}
+
+function addVerify(program: Command): void {
+  const all = (url: string, before: readonly string[] | undefined) => [...(before ?? []), url]
+  program
+    .command('verify')
+    .description('load a cluster, and prove that its answers hold: 0 they do, 1 not, 2 cannot tell')
+    .option(
+      '--url <url>',
+      'the API; may be given several times (default: http://localhost:8080)',
+      all,
+    )
+    .addOption(
+      new Option('--duration <span>', 'how long')
+        .argParser(span({ minimum: '1s', maximum: '7d' }))
+        .default(30_000, '30s'),
+    )
+    .option(
+      '--rate <count>',
+      'operations a second; 0: as fast as they are answered',
+      wholeNumber({ minimum: 0, maximum: 100_000 }),
+      200,
+    )
+    .option(
+      '--clients <count>',
+      'concurrent clients',
+      wholeNumber({ minimum: 1, maximum: 1024 }),
+      16,
+    )
+    .option(
+      '--keys <count>',
+      'keys, besides 4 hot ones',
+      wholeNumber({ minimum: 1, maximum: 10_000 }),
+      64,
+    )
+    .addOption(
+      new Option('--timeout <span>', 'of one request')
+        .argParser(span({ minimum: '10ms', maximum: '60s' }))
+        .default(5000, '5s'),
+    )
+    .option('--prefix <text>', 'what the keys start with (default: a random one)')
+    .option(
+      '--seed <number>',
+      'of the choices',
+      wholeNumber({ minimum: 0, maximum: 2_147_483_647 }),
+    )
+    .option('--json', 'the report as JSON')
+    .option('--html <file>', 'the report as a page')
+    .option('--history <file>', 'save the history')
+    .addOption(
+      new Option('--check <file>', 'check a saved history, and send nothing').conflicts([
+        'url',
+        'history',
+        'prefix',
+        'seed',
+      ]),
+    )
+    .action(async (options) => {
+      const { runVerify } = await import('./verify.ts')
+      const stop = new AbortController()
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+        process.on(signal, () => {
+          if (stop.signal.aborted) process.exit(2)
+          stop.abort()
+        })
+      }
+      process.exitCode = await runVerify(
+        { ...options, url: options.url ?? ['http://localhost:8080'] },
+        {
+          out: (text) => process.stdout.write(text),
+          err: (text) => process.stderr.write(text),
+          terminal: process.stderr.isTTY === true,
+          signal: stop.signal,
+        },
+      )
     })
 }
 
@@ -98,6 +203,8 @@ export function buildProgram(): Command {
   addLocal(program)
   addServers(program)
   addBootstrap(program)
+  addVerify(program)
+  addDoctor(program)
   return program
 }
 

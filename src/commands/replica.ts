@@ -16,6 +16,7 @@ import { createMetrics } from '../database/replica/metrics.ts'
 import type { Storage, StoredState, Transport } from '../database/replica/ports.ts'
 import { Readiness } from '../database/replica/readiness.ts'
 import { Replica, type ReplicaEvent } from '../database/replica/replica.ts'
+import { TimedStorage } from '../database/replica/timed-storage.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import type { ReplicaConfig } from '../shared/config.ts'
 import { createLogger, roomLogger } from '../shared/logger.ts'
@@ -51,8 +52,11 @@ export async function runReplica(config: ReplicaConfig): Promise<void> {
     dataFolder: config.data,
     log: roomLogger(logger, 'faults'),
   })
+  const ports = faults.decorate({ storage: disk.storage, transport, clock: systemClock })
+  const storage = new TimedStorage(ports.storage, systemClock)
   const replica = createReplica(config, {
-    ...faults.decorate({ storage: disk.storage, transport, clock: systemClock }),
+    ...ports,
+    storage,
     stored: disk.stored,
     // Asked each time: faults come and go.
     notes: () => [...disk.notes, ...faults.notes(), ...access.notes()],
@@ -60,7 +64,7 @@ export async function runReplica(config: ReplicaConfig): Promise<void> {
     log,
   })
   faults.attach(replica)
-  const close = await serve(replica, config, { access, faults, log })
+  const close = await serve(replica, config, { access, faults, disk: () => storage.times, log })
   await replica.start()
   log.info({ ordinal: config.ordinal, ...bound }, 'replica started')
   closeWithGrace({ delay: STOP_MS_MAX, logger: log }, async ({ err, signal }) => {
@@ -129,7 +133,7 @@ function logEvent(log: Logger, event: ReplicaEvent): void {
 async function serve(
   replica: Replica,
   config: ReplicaConfig,
-  options: { access: ProcessAccess; faults: Faults; log: Logger },
+  options: { access: ProcessAccess; faults: Faults; disk: () => unknown; log: Logger },
 ): Promise<() => Promise<void>> {
   const readiness = new Readiness(replica, systemClock)
   const registry = createMetrics(replica)
@@ -147,7 +151,7 @@ async function serve(
     // A supervisor or kubelet starts it again.
     restart: () => process.exit(1),
   })
-  const probes = { replica, readiness, registry, faults: faults.status }
+  const probes = { replica, readiness, registry, faults: faults.status, disk: options.disk }
   await face.register(replicaProbes, probes)
   const metrics = await createProbeServer({ ...probes, name, logger: log })
   await listenOn(metrics, { name: 'metrics', host, port: config.metricsPort })

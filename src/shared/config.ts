@@ -43,6 +43,8 @@ const choice = <const T extends string[]>(values: readonly [...T], fallback: T[n
   Type.Enum<T>(values, { default: fallback, description: `one of ${values.join(', ')}` })
 const flag = (fallback: 'on' | 'off') => choice(['on', 'off'], fallback)
 
+const DISK_FREE_MIN = count({ minimum: 0, maximum: 2 ** 50, default: DISK_FREE_BYTES_MIN })
+
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 const SharedVariables = {
@@ -82,11 +84,7 @@ export const ReplicaEnvironment = Type.Object({
   ORDINAL_STAGGER: duration('150ms'),
   ORDINAL_HAND_BACK_AFTER: duration('5s'),
   ORDINAL_BALLAST_BYTES: count({ minimum: 0, maximum: 2 ** 40, default: BALLAST_BYTES }),
-  ORDINAL_DISK_FREE_MIN_BYTES: count({
-    minimum: 0,
-    maximum: 2 ** 50,
-    default: DISK_FREE_BYTES_MIN,
-  }),
+  ORDINAL_DISK_FREE_MIN_BYTES: DISK_FREE_MIN,
 })
 
 /** The environment of `ordinal api`. */
@@ -97,6 +95,16 @@ export const ApiEnvironment = Type.Object({
   ORDINAL_CLIENT_PORT: port(8080),
   ORDINAL_SHARED_PORT: Type.Optional(port()),
   ORDINAL_SHUTDOWN_DELAY: duration('5s'),
+})
+
+/** The environment of `ordinal doctor`: what the process has that it is run beside. */
+export const DoctorEnvironment = Type.Object({
+  ...SharedVariables,
+  ORDINAL_NAME: text('^[^\\s]{1,253}$', 'a name without spaces'),
+  ORDINAL_CLUSTER: Type.Optional(text(`^${LABEL}$`, 'the name of the cluster')),
+  ORDINAL_CLIENT_PORT: port(8080),
+  ORDINAL_DATA: Type.Optional(text('^.+$', 'the path of a folder')),
+  ORDINAL_DISK_FREE_MIN_BYTES: DISK_FREE_MIN,
 })
 
 /** What both tiers are told. */
@@ -155,6 +163,14 @@ export type ApiConfig = SharedConfig & {
   readonly shutdownDelay_ms: number
 }
 
+export type DoctorConfig = SharedConfig & {
+  /** A volume to write to; undefined: this process has none. */
+  readonly data: string | undefined
+  readonly diskFreeMin_bytes: number
+  /** Run in a Pod. */
+  readonly inCluster: boolean
+}
+
 function invalid(variable: string, value: unknown, expected: string): ClusterError {
   return new ClusterError('invalid-config', `${variable} is "${value}", expected ${expected}`)
 }
@@ -179,12 +195,17 @@ function read<S extends Type.TObject>(schema: S, env: Environment): Static<S> {
   throw invalid(variable, given[variable] ?? '', expected)
 }
 
+type SharedValues =
+  | Static<typeof ApiEnvironment>
+  | Static<typeof ReplicaEnvironment>
+  | Static<typeof DoctorEnvironment>
+
 /** A duration that the schema has checked, in ms. */
 function checkedDuration(value: string): number {
   return parseDuration(value) as number
 }
 
-function shared(values: Static<typeof ApiEnvironment> | Static<typeof ReplicaEnvironment>) {
+function shared(values: SharedValues) {
   return {
     service: values.ORDINAL_SERVICE,
     namespace: values.ORDINAL_NAMESPACE,
@@ -249,5 +270,19 @@ export function readApiConfig(env: Environment): ApiConfig {
     cluster: values.ORDINAL_CLUSTER ?? values.ORDINAL_SERVICE.replace(/-headless$/, ''),
     sharedPort: values.ORDINAL_SHARED_PORT,
     shutdownDelay_ms: checkedDuration(values.ORDINAL_SHUTDOWN_DELAY),
+  })
+}
+
+/** Reads the configuration of the doctor. Fails with `invalid-config`. */
+export function readDoctorConfig(env: Environment): DoctorConfig {
+  const name = env['ORDINAL_NAME'] || hostname()
+  const values = read(DoctorEnvironment, { ...env, ORDINAL_NAME: name })
+  return Object.freeze({
+    ...shared(values),
+    name,
+    cluster: values.ORDINAL_CLUSTER ?? values.ORDINAL_SERVICE.replace(/-headless$/, ''),
+    data: values.ORDINAL_DATA,
+    diskFreeMin_bytes: values.ORDINAL_DISK_FREE_MIN_BYTES,
+    inCluster: (env['KUBERNETES_SERVICE_HOST'] ?? '') !== '',
   })
 }

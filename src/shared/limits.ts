@@ -127,6 +127,10 @@ export const SELDOM_MS = 60_000
 export const SELDOM_KEYS_MAX = 256
 /** A caller that was refused stands in the notes for this long. */
 export const REFUSAL_NOTE_MS = 60_000
+/** Bytes of an answer that a command reads. */
+export const HTTP_ANSWER_BYTES_MAX = 4 * 1024 * 1024
+/** Batches of which a replica remembers how long they took. */
+export const BATCH_TIMES_MAX = 256
 /** Such callers noted at once. */
 export const REFUSALS_NOTED_MAX = 8
 /** A snapshot stream that moves no byte for this long is given up. */

@@ -178,12 +178,10 @@ class Findings {
     else if (alike.length < FINDINGS_MAX) alike.push(finding)
   }
 
-  /** The one with the fewest operations first; each type in turn, so that all have a place. */
+  /** The easiest first; each type in turn, so that all have a place. */
   clearest(): Finding[] {
     const left = RANK.map((type) =>
-      (this.#byType.get(type) ?? []).toSorted(
-        (one, other) => one.operations.length - other.operations.length,
-      ),
+      (this.#byType.get(type) ?? []).toSorted((one, other) => effort(one) - effort(other)),
     )
     const chosen: Finding[] = []
     for (let round = 0; round < FINDINGS_MAX; round++) {
@@ -194,6 +192,12 @@ class Findings {
     }
     return chosen.sort((one, other) => RANK.indexOf(one.type) - RANK.indexOf(other.type))
   }
+}
+
+/** What it takes a person to see it: a read that misses a write is the plainest. */
+function effort({ operations, order, culprit }: Finding): number {
+  const strange = culprit === undefined || culprit.action.type === 'read' ? 0 : 1
+  return operations.length + 2 * strange + (order?.length === 0 ? 2 : 0)
 }
 
 class Reasons {

@@ -148,9 +148,11 @@ class Shrinking {
     return this.#search(kept).type === 'not-linearizable'
   }
 
-  #search(kept: Kept): SearchOutcome {
+  /** Is there an order of what is kept, `without` one of it? */
+  #search(kept: Kept, without?: Operation): SearchOutcome {
     this.#searches++
     const made = this.#named(kept)
+    if (without !== undefined) made.delete(without)
     let from_us = Infinity
     let until_us = 0
     for (const operation of made.values()) {
@@ -175,7 +177,7 @@ class Shrinking {
     for (const [operation, as] of kept) {
       made.set(operation, as === 'whole' ? operation : effectOf(operation))
     }
-    for (const operation of kept.keys()) {
+    for (const operation of [...made.values()]) {
       for (const source of this.#sourcesOf(operation)) {
         if (!made.has(source)) made.set(source, effectOf(source))
       }
@@ -186,9 +188,7 @@ class Shrinking {
   describe(kept: Kept): Counterexample {
     const all = [...kept.keys()]
     const culprit = all.reduce((last, one) => (returnOf(one) >= returnOf(last) ? one : last))
-    const others = new Map(kept)
-    others.delete(culprit)
-    const outcome = this.#search(others)
+    const outcome = this.#search(kept, culprit)
     const found = outcome.type === 'linearizable' ? outcome.order : []
     const own = new Map<number, Operation>()
     for (const operation of this.#named(kept).keys()) own.set(operation.id, operation)

@@ -71,31 +71,47 @@ export function operationText(operation: Operation): string {
 }
 
 /** Why no order explains these answers. */
-export function counterexampleText({ order, culprit }: Counterexample): string {
+export function counterexampleText(example: Counterexample): string {
+  const { order, culprit } = example
   const holder = order.findLast(changes)
-  const held = stateText(holder)
-  const replaced = whatReplaced(order, culprit)
   const subject = `Client ${culprit.process}'s ${requestText(culprit)} was answered ${answerText(culprit)}`
-  const rest =
-    order.length === 0
-      ? ''
-      : ` The other answers are explained by the order ${order.map(shortText).join(', ')}; ` +
-        `then ${held}, and this one fits at no place.`
+  return `${subject}, ${reasonText(example, holder)}.${restText(order, holder)}`
+}
+
+function reasonText({ order, culprit }: Counterexample, holder: Operation | undefined): string {
+  const replaced = whatReplaced(order, culprit)
   if (replaced !== undefined && isBefore(replaced, culprit)) {
     const since = spanText(culprit.call_us - (replaced.return_us as number))
     return (
-      `${subject}, although ${shortText(replaced)} (client ${replaced.process}), which had replaced ` +
-      `that, was acknowledged ${since} before the request was sent.${rest}`
+      `although ${shortText(replaced)} (client ${replaced.process}), which had replaced that, was ` +
+      `acknowledged ${since} before the request was sent`
     )
   }
   if (holder !== undefined && isBefore(holder, culprit)) {
     const since = spanText(culprit.call_us - (holder.return_us as number))
     return (
-      `${subject}, although ${shortText(holder)} (client ${holder.process}) had been acknowledged ` +
-      `${since} before the request was sent, and nothing has undone it.${rest}`
+      `although ${shortText(holder)} (client ${holder.process}) had been acknowledged ${since} ` +
+      'before the request was sent, and nothing can have undone it since'
     )
   }
-  return `${subject}, which fits none of the possible orders.${rest}`
+  if (holder === undefined && needsPresence(culprit)) {
+    return 'although the key cannot have existed: no put that may have made it was sent by then'
+  }
+  return 'which fits none of the possible orders'
+}
+
+function restText(order: readonly Operation[], holder: Operation | undefined): string {
+  if (order.length < 2) return ''
+  return (
+    ` The other answers are explained by the order ${order.map(shortText).join(', ')}; then ` +
+    `${stateText(holder)}, and this one fits at no place.`
+  )
+}
+
+/** Its answer says that the key existed. */
+function needsPresence({ outcome }: Operation): boolean {
+  if (outcome.type === 'written') return outcome.created === false
+  return outcome.type === 'deleted' || outcome.type === 'condition-failed'
 }
 
 /** An operation by its shortest name. */

@@ -376,6 +376,10 @@ class Search {
       // Who needs any value now may be served by the one that others will name later.
       if (present || wanted.states?.has(phantom) === true) targets.push(phantom)
     }
+    const last = this.#order.at(-1)
+    // They lead from any state to any other, so that two in a row are one; and they never run out.
+    if (last !== undefined && (last === optional.anyPut || last === optional.anyRemove))
+      return moves
     const anyPut = this.#callable(optional.anyPut)
     const anyRemove = this.#callable(optional.anyRemove)
     const put = this.#available(optional.put, 'put')

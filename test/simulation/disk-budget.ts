@@ -21,7 +21,7 @@ export class DiskBudget {
   /** May this host's disk be damaged, or be lost? */
   allows(host: ReplicaHost): boolean {
     const voters = this.#voters()
-    const member = host.lastMember?.id
+    const { member } = host.volume
     if (voters === undefined || member === undefined) return false
     const unwell = voters.filter((voter) => voter === member || !this.#isWell(voter))
     if (unwell.length * 2 < voters.length) return true
@@ -50,7 +50,8 @@ export class DiskBudget {
 
   #isWell(voter: string): boolean {
     if (this.#lost.has(voter)) return false
-    const host = this.#world.hosts().find((one) => one.lastMember?.id === voter)
+    // A twin is not there to stay, so it is as good as lost.
+    const host = this.#world.replicas.find((one) => one.volume.member === voter)
     return host !== undefined && !host.volume.damaged
   }
 

@@ -16,7 +16,9 @@ export function strikeDisk(hand: Hand, fault: Fault): void {
     if (fault.type === 'nearly-full') strikeSpace(hand, fault)
     return
   }
-  const host = hand.world.replicas[fault.ordinal]
+  const { replicas } = hand.world
+  const old = replicas.find((one) => one.old !== undefined)
+  const host = fault.type === 'old-disk' ? old : replicas[fault.ordinal]
   if (host === undefined) return
   const { volume } = host
   switch (fault.type) {
@@ -105,11 +107,11 @@ function isFoundByReplica(key: Buffer): boolean {
 
 function lose(hand: Hand, host: ReplicaHost, fault: Fault): void {
   const { world, budget } = hand
-  const member = host.lastMember
+  const { member } = host.volume
   if (member === undefined || !budget.allows(host)) return
   host.kill('lost')
   world.damageDone = true
-  budget.lost(member.id)
+  budget.lost(member)
   host.swap(world.newVolume(host.place))
   hand.struck(fault)
 }
@@ -117,12 +119,13 @@ function lose(hand: Hand, host: ReplicaHost, fault: Fault): void {
 /** The disk that was lost is there again, and the one in its place is gone. */
 function bringBack(hand: Hand, host: ReplicaHost, fault: Fault): void {
   const { world, budget } = hand
-  const { oldVolume } = host
-  const member = host.lastMember
-  if (oldVolume === undefined || member === undefined || !budget.allows(host)) return
+  const { old } = host
+  const { member } = host.volume
+  if (old === undefined || member === undefined || !budget.allows(host)) return
   host.kill('lost')
   world.damageDone = true
-  budget.lost(member.id)
-  host.swap(oldVolume)
+  budget.lost(member)
+  budget.found(old.member)
+  host.swap(old.volume)
   hand.struck(fault)
 }

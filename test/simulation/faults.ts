@@ -90,8 +90,8 @@ const WEIGHTS: Readonly<Record<FaultType, number>> = {
   flip: 1,
   hide: 1,
   'lost-disk': 2,
-  'old-disk': 1,
-  twin: 1,
+  'old-disk': 3,
+  twin: 2,
   'clock-jump': 1,
   'api-kill': 1,
   'api-restart': 1,
@@ -102,7 +102,7 @@ const WEIGHTS: Readonly<Record<FaultType, number>> = {
 
 export function drawFaults(seed: number, parameters: Parameters): Fault[] {
   const chance = new Chance(seed, 'faults')
-  const types = drawTypes(chance)
+  const types = drawTypes(chance, parameters)
   const count = COUNT_MIN + chance.below(chance.pick([4, 12, 30]))
   const faults: Fault[] = []
   for (let number = 0; number < count; number += 1) {
@@ -113,13 +113,16 @@ export function drawFaults(seed: number, parameters: Parameters): Fault[] {
 }
 
 /** A random subset, each kind as often in the list as its weight says. */
-function drawTypes(chance: Chance): FaultType[] {
+function drawTypes(chance: Chance, { beyondBudget }: Parameters): FaultType[] {
   const share = chance.pick([0.15, 0.4, 0.8])
   const types: FaultType[] = []
   for (const [type, weight] of Object.entries(WEIGHTS)) {
     if (!chance.happens(share)) continue
     for (let time = 0; time < weight; time += 1) types.push(type as FaultType)
   }
+  // A disk can only come back that was lost.
+  if (types.includes('old-disk')) types.push('lost-disk', 'lost-disk')
+  if (beyondBudget) types.push(...Array.from({ length: 6 }, () => 'lost-disk' as const))
   return types.length > 0 ? types : ['kill', 'partition']
 }
 
@@ -171,7 +174,7 @@ function draw(chance: Chance, type: FaultType, parameters: Parameters): WithoutT
     case 'hide':
       return { type, ordinal, seed: chance.bits() }
     case 'twin':
-      return { type, ordinal, disk: chance.pick(['same', 'empty', 'empty']), for_ms }
+      return { type, ordinal, disk: chance.pick(['same', 'empty', 'empty']), for_ms: for_ms + 2000 }
     case 'clock-jump':
       return {
         type,

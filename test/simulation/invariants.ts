@@ -9,6 +9,7 @@
  *   sent-unsynced         a vote or an acknowledgement leaves after what it promises is on disk
  *   states-differ         equal index, equal state: content hash, results, session tables
  *   wrong-result, exactly-once   the results are the model's (model.ts)
+ *   and the rules of the protocol (protocol.ts), core by core
  *
  * All of it is looked at from outside: the cores' effects, the messages at the transport, and what
  * was synced on the simulated disks.
@@ -18,13 +19,20 @@ import { crc32c } from '@node-rs/crc32'
 import type { Core } from '../../src/database/consensus/core.ts'
 import type { Entry } from '../../src/database/consensus/entry.ts'
 import { majority } from '../../src/database/consensus/quorum.ts'
-import type { CoreEvent, Effects, Input, Message } from '../../src/database/consensus/types.ts'
+import type {
+  CoreEvent,
+  Effects,
+  Input,
+  Instant,
+  Message,
+} from '../../src/database/consensus/types.ts'
 import type { KvState } from '../../src/database/kv/state.ts'
 import type { AppliedEntry, CommandResult, KvChanges } from '../../src/database/kv/types.ts'
 import { CoreLog } from './core-log.ts'
 import type { DiskMirror, Mark } from './disk-mirror.ts'
 import { Model } from './model.ts'
 import type { SimulatedProcess } from './process.ts'
+import { Protocol, type ProtocolOptions } from './protocol.ts'
 import { Violation } from './violation.ts'
 import type { Watcher } from './watch.ts'
 
@@ -55,6 +63,7 @@ export class Invariants implements Watcher {
   /** The disk of each member that there ever was; of lost ones as it was then. */
   readonly #disks = new Map<string, () => DiskMirror>()
   readonly #clusters = new Set<string>()
+  readonly #protocol: Protocol
   readonly model = new Model()
   /** Log times, for the age of states: index → revision reached. */
   #appliedIndex = 0
@@ -66,7 +75,9 @@ export class Invariants implements Watcher {
     onEvent: (member: Member, event: CoreEvent) => void
     onSituation: (situation: string) => void
     onViolation: (violation: Violation) => void
+    protocol: Omit<ProtocolOptions, 'commit'>
   }) {
+    this.#protocol = new Protocol({ ...options.protocol, commit: () => this.commit })
     this.#current = options.current
     this.#onEvent = options.onEvent
     this.#onSituation = options.onSituation
@@ -99,10 +110,12 @@ export class Invariants implements Watcher {
 
   // What the cores do.
 
-  onStep(core: Core, input: Input, effects: Effects): void {
+  onStep(core: Core, step: { instant: Instant; input: Input; effects: Effects }): void {
     this.#look((member) => {
-      this.#count(input, effects)
-      this.#step(member, core, effects)
+      this.#count(step.input, step.effects)
+      this.#step(member, core, step.effects)
+      const { log } = this.#viewOf(core, member)
+      this.#protocol.step({ self: member.id, core, log, ...step })
     })
   }
 

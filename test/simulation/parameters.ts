@@ -56,15 +56,19 @@ export type Workload = {
   readonly bursts: number
 }
 
+/** About how long a run is, ms. */
+const RUN_MS = 60_000
+
 export function drawParameters(seed: number): Parameters {
   const chance = new Chance(seed, 'parameters')
   const shape = chance.random()
+  const clients = 4 + chance.below(9)
   const heartbeat_ms = chance.pick([50, 100, 100, 150])
   const electionTimeout_ms = heartbeat_ms * chance.pick([6, 8, 10, 10])
   return {
     replicas: shape < 0.08 ? 1 : shape < 0.72 ? 3 : 5,
     apis: chance.pick([1, 2, 2, 3]),
-    clients: 4 + chance.below(9),
+    clients,
     timing: {
       electionTimeout_ms,
       heartbeat_ms,
@@ -73,15 +77,15 @@ export function drawParameters(seed: number): Parameters {
     },
     network: drawNetwork(chance),
     disk: {
-      sync_ms: chance.pick([0.3, 1, 3, 8]),
+      sync_ms: chance.pick([0.3, 1, 3, 8, 25]),
       jitter_ms: chance.pick([0.2, 2, 10]),
       slowReads: chance.pick([0, 0.1, 0.5]),
     },
     limits: drawLimits(chance),
     drift: chance.pick([0, 0.001, 0.01, 0.02]),
     skew_ms: chance.pick([0, 50, 5000, 200_000]),
-    workload: drawWorkload(chance),
-    beyondBudget: chance.happens(0.05),
+    workload: drawWorkload(chance, clients),
+    beyondBudget: chance.happens(0.06),
     active_ms: chance.between(45_000, 60_000),
   }
 }
@@ -132,11 +136,11 @@ function drawLimits(chance: Chance): Limits {
   }
 }
 
-function drawWorkload(chance: Chance): Workload {
+function drawWorkload(chance: Chance, clients: number): Workload {
   const patient = chance.happens(0.4)
   return {
     keys: chance.pick([1, 3, 10, 60]),
-    think_ms: chance.pick([200, 400, 600]),
+    think_ms: (clients * RUN_MS) / chance.pick([700, 1000, 2000]),
     puts: chance.pick([0.3, 0.5, 0.7]),
     deletes: chance.pick([0, 0.05, 0.1]),
     staleReads: chance.pick([0, 0.05, 0.15]),

@@ -40,7 +40,7 @@ export class ReplicaHost {
   #failures = 0
   #bound: { host: string; port: number } | undefined
   /** The disk that this one had before, when it is not lost. */
-  oldVolume: Volume | undefined
+  old: { readonly volume: Volume; readonly member: string } | undefined
 
   constructor(world: World, options: { ordinal: number; place: string; volume: Volume }) {
     this.#world = world
@@ -73,7 +73,8 @@ export class ReplicaHost {
 
   /** Another disk is in its place; the process that had the old one must be gone. */
   swap(volume: Volume): void {
-    this.oldVolume = this.volume
+    const { member } = this.volume
+    if (member !== undefined) this.old = { volume: this.volume, member }
     this.volume = volume
   }
 
@@ -179,6 +180,7 @@ export class ReplicaHost {
       mirror: () => volume.mirror,
     }
     this.#member = member
+    volume.member = member.id
     world.onDiskOpened(member)
     const transport = this.#transport(process)
     const bound = await transport.listen()
@@ -193,7 +195,7 @@ export class ReplicaHost {
       name: this.place,
       address: `${bound.host}:${bound.port}`,
       firstOrdinal: 0,
-      expected: world.parameters.replicas,
+      expected: world.size,
       timing: world.parameters.timing,
       diskFreeMin_bytes: FREE_MIN_BYTES,
       onEvent: (event) => world.onReplicaEvent(this, event),

@@ -39,7 +39,7 @@ export type SimulatedDiskOptions = {
   readonly readDelay?: () => Promise<void> | undefined
   /** What is stored from the beginning, all of it for good: keys (latin1) and values. */
   readonly contents?: ReadonlyMap<string, Buffer>
-  /** Asked before a batch is begun and before it is written; false: the process is dead. */
+  /** Asked before a batch is begun, written and acknowledged; false: the process is dead. */
   readonly effect?: () => boolean
   /** A batch will survive any crash from now on. */
   readonly onDurable?: (operations: readonly Operation[]) => void
@@ -98,6 +98,7 @@ export class SimulatedDisk extends MemoryLevel<Buffer, Buffer> {
     this.#journal.push(journaled)
     await memory._batch.call(this, operations, {})
     await this.#pass(this.#options.delay)
+    if (this.#options.effect?.() === false) await never()
     if (options.sync === true && !this.#poisoned) journaled.durable = true
     this.#settle()
     if (journaled.durable) this.#options.onDurable?.(operations)

@@ -50,6 +50,8 @@ export class Volume {
   #hungUntil_ms = 0
   /** Batches that wait for a hung disk. */
   readonly #hung = new Set<() => void>()
+  /** The member whose disk this is; undefined: none yet. */
+  member: string | undefined
   /** A value was flipped or hidden, and the data was not set aside since. */
   damaged = false
   #full = false
@@ -180,6 +182,7 @@ export class Volume {
     this.#holder = process
     this.#contents = new Map()
     this.damaged = false
+    this.member = undefined
     this.#fileDamage = undefined
     this.mirror = new DiskMirror()
     await this.#wait(process, FILE_MS)

@@ -10,7 +10,7 @@ import { KvState } from '../../src/database/kv/state.ts'
 import type { AppliedEntry, CommandResult, KvChanges } from '../../src/database/kv/types.ts'
 
 export type Watcher = {
-  onStep(core: Core, input: Input, effects: Effects): void
+  onStep(core: Core, step: { instant: Instant; input: Input; effects: Effects }): void
   onApplied(
     state: KvState,
     entry: AppliedEntry,
@@ -33,7 +33,7 @@ function install(): void {
   const { step } = Core.prototype
   Core.prototype.step = function watched(instant: Instant, input: Input): Effects {
     const effects = step.call(this, instant, input)
-    present?.onStep(this, input, effects)
+    present?.onStep(this, { instant, input, effects })
     return effects
   }
   const { apply, takeChanges } = KvState.prototype

@@ -73,6 +73,11 @@ export class World {
       onEvent: (member, event) => this.#onCoreEvent(member, event),
       onSituation: (situation) => this.count(situation),
       onViolation: (violation) => this.fail(violation.check, violation.message),
+      protocol: {
+        timing: parameters.timing,
+        drift: parameters.drift,
+        now_ms: () => scheduler.now_ms,
+      },
     })
     this.history = new History(this.invariants.model)
     scheduler.onException = (error) => this.exception(error, scheduler.current)
@@ -168,6 +173,11 @@ export class World {
     const twin = new ReplicaHost(this, { ordinal, place, volume: volume ?? this.newVolume(place) })
     this.twins.push(twin)
     return twin
+  }
+
+  /** How many replicas the StatefulSet is to have now. */
+  get size(): number {
+    return this.replicas.filter((host) => host.wanted).length
   }
 
   /** All that may run a replica: the StatefulSet's, and twins. */

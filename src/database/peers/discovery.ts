@@ -36,12 +36,17 @@ export type PeerTarget = {
   readonly host: string | undefined
 }
 
+/** A Service with an address of its own. `name`: without a trailing dot. */
+export type ServicePlace = { readonly name: string; readonly host: string; readonly port: number }
+
 /** Discovery by SRV lookup. */
 export class DnsDiscovery implements Discovery {
   /** The record that is asked for. */
   readonly name: string
   readonly #resolver: Resolver
   readonly #replicaName: string
+  /** `default.svc.cluster.local` */
+  readonly #domain: string
   /** `db-headless.default.svc.cluster.local` */
   readonly #zone: string
 
@@ -51,9 +56,15 @@ export class DnsDiscovery implements Discovery {
       clusterDomain === undefined || clusterDomain === '' ? readDomain() : clusterDomain
     this.#resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES })
     if (servers !== undefined) this.#resolver.setServers(servers)
-    this.#zone = `${service}.${namespace}.svc.${domain.replace(/\.$/, '')}`
+    this.#domain = `${namespace}.svc.${domain.replace(/\.$/, '')}`
+    this.#zone = `${service}.${this.#domain}`
     this.name = `_peer._tcp.${this.#zone}.`
     this.#replicaName = options.replicaName
+  }
+
+  /** The absolute name of a Service of this namespace, without a trailing dot. */
+  serviceName(service: string): string {
+    return `${service}.${this.#domain}`
   }
 
   /** The host name of a replica, by rule: what SRV records say on Kubernetes. */
@@ -90,6 +101,26 @@ export class DnsDiscovery implements Discovery {
       }),
     )
     return found.sort((a, b) => a.ordinal - b.ordinal)
+  }
+
+  /**
+   * Another Service of this namespace, by the SRV record of its port `client`; undefined: there is
+   * none. Rejects with `no-replica` when DNS does not answer, or knows no address.
+   */
+  async findService(service: string): Promise<ServicePlace | undefined> {
+    const name = `${service}.${this.#domain}`
+    let port: number | undefined
+    try {
+      port = (await this.#resolver.resolveSrv(`_client._tcp.${name}.`))[0]?.port
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException
+      if (code === 'ENOTFOUND' || code === 'ENODATA') return undefined
+      throw new ClusterError('no-replica', `${name} was not found: ${message}`, { cause })
+    }
+    if (port === undefined) return undefined
+    const host = await this.#address(name)
+    if (host === undefined) throw new ClusterError('no-replica', `${name} has no address`)
+    return { name, host, port }
   }
 
   /** IPv4 if there is one, else IPv6. */

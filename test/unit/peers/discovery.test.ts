@@ -11,6 +11,7 @@ const OPTIONS = {
   clusterDomain: 'cluster.local',
   replicaName: 'db',
 }
+const ZONE = 'db-headless.default.svc.cluster.local'
 
 async function zoneWith(
   test: Teardown,
@@ -31,9 +32,9 @@ t.test('replicas are found by SRV, with ordinals, ports and addresses', async (t
   ])
   const discovery = new DnsDiscovery({ ...OPTIONS, servers })
   t.same(await discovery.lookup(), [
-    { ordinal: 0, host: '127.0.0.1', port: 7000 },
-    { ordinal: 2, host: '127.0.0.3', port: 7002 },
-    { ordinal: 10, host: '::1', port: 7010 },
+    { ordinal: 0, host: '127.0.0.1', port: 7000, name: `db-0.${ZONE}` },
+    { ordinal: 2, host: '127.0.0.3', port: 7002, name: `db-2.${ZONE}` },
+    { ordinal: 10, host: '::1', port: 7010, name: `db-10.${ZONE}` },
   ])
 })
 
@@ -46,8 +47,8 @@ t.test('each lookup asks again: what moved is found at its new place', async (t)
     { name: 'db-1', address: '127.0.0.8', port: 3 },
   ])
   t.same(await discovery.lookup(), [
-    { ordinal: 0, host: '127.0.0.9', port: 2 },
-    { ordinal: 1, host: '127.0.0.8', port: 3 },
+    { ordinal: 0, host: '127.0.0.9', port: 2, name: `db-0.${ZONE}` },
+    { ordinal: 1, host: '127.0.0.8', port: 3, name: `db-1.${ZONE}` },
   ])
 })
 
@@ -58,7 +59,9 @@ t.test('a denial is not remembered', async (t) => {
   zone.set([{ name: 'db-0', address: undefined, port: 1 }])
   await t.rejects(discovery.lookup(), { code: 'no-replica' }, 'a name without an address')
   zone.set([{ name: 'db-0', address: '127.0.0.1', port: 1 }])
-  t.same(await discovery.lookup(), [{ ordinal: 0, host: '127.0.0.1', port: 1 }])
+  t.same(await discovery.lookup(), [
+    { ordinal: 0, host: '127.0.0.1', port: 1, name: `db-0.${ZONE}` },
+  ])
 })
 
 t.test('a target without an address yet does not hide the others', async (t) => {
@@ -69,7 +72,22 @@ t.test('a target without an address yet does not hide the others', async (t) => 
     { name: 'db-x', address: '127.0.0.1', port: 4 },
   ])
   const discovery = new DnsDiscovery({ ...OPTIONS, servers })
-  t.same(await discovery.lookup(), [{ ordinal: 1, host: '127.0.0.1', port: 2 }])
+  t.same(await discovery.lookup(), [
+    { ordinal: 1, host: '127.0.0.1', port: 2, name: `db-1.${ZONE}` },
+  ])
+})
+
+t.test('targets are told with and without addresses; names go by a rule', async (t) => {
+  const { servers } = await zoneWith(t, [
+    { name: 'db-1', address: undefined, port: 2 },
+    { name: 'db-0', address: '127.0.0.1', port: 1 },
+  ])
+  const discovery = new DnsDiscovery({ ...OPTIONS, servers })
+  t.equal(discovery.name, `_peer._tcp.${ZONE}.`)
+  t.same(await discovery.targets(), [
+    { ordinal: 0, name: discovery.nameOf(0), port: 1, host: '127.0.0.1' },
+    { ordinal: 1, name: discovery.nameOf(1), port: 2, host: undefined },
+  ])
 })
 
 t.test('more replicas than a datagram holds are all found', async (t) => {
@@ -82,7 +100,7 @@ t.test('more replicas than a datagram holds are all found', async (t) => {
   const discovery = new DnsDiscovery({ ...OPTIONS, servers })
   const found = await discovery.lookup()
   t.equal(found.length, 40)
-  t.same(found.at(-1), { ordinal: 39, host: '127.0.0.1', port: 7039 })
+  t.same(found.at(-1), { ordinal: 39, host: '127.0.0.1', port: 7039, name: `db-39.${ZONE}` })
 })
 
 t.test('a server that is silent, or answers garbage, is no-replica soon', async (t) => {

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type MemberId, type Message, memberId } from '../../../src/database/consensus/types.ts'
+import type { PeerTls } from '../../../src/database/peers/peer-tls.ts'
 import { PeerSecret } from '../../../src/database/peers/secret.ts'
 import { PeerTransport, type PeerTransportOptions } from '../../../src/database/peers/transport.ts'
 import type {
@@ -57,6 +58,8 @@ export type ReplicaOptions = {
   clusterName?: string
   clusterId?: string
   secretFile?: string
+  tls?: PeerTls
+  log?: PeerTransportOptions['log']
   /** Carry the address in the hello (the default), or not. */
   address?: string
   /** The peer port; 0: any. */
@@ -90,6 +93,8 @@ export async function startReplica(test: Teardown, options: ReplicaOptions): Pro
     port: options.port ?? 0,
     discovery,
     secret: new PeerSecret({ file: options.secretFile }),
+    tls: options.tls,
+    ...(options.log === undefined ? {} : { log: options.log }),
     ...(options.snapshots === undefined ? {} : { snapshots: options.snapshots }),
   })
   test.teardown(() => transport.close())

@@ -17,6 +17,8 @@ export type ReplicaProbesOptions = {
   readonly registry: Registry
   /** The active faults; undefined: they are switched off. */
   readonly faults?: (() => unknown) | undefined
+  /** How long the latest batches took. */
+  readonly disk?: () => unknown
 }
 
 /** The metrics port's server, not yet listening. */
@@ -54,9 +56,9 @@ export const replicaProbes: FastifyPluginAsync<ReplicaProbesOptions> = async (ap
     const text = await registry.metrics()
     return reply.type(registry.contentType).send(text)
   })
-  const { faults } = options
+  const { faults, disk } = options
   get('/status', async () => {
-    const detail = replica.views.detail(readiness.notReady())
+    const detail = { ...replica.views.detail(readiness.notReady()), disk: disk?.() }
     return faults === undefined ? detail : { ...detail, faults: faults() }
   })
 }

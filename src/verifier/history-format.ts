@@ -1,0 +1,261 @@
+/**
+ * Histories as files: one JSON document a line (docs/verify.md has the fields).
+ *
+ *     {"format":"ordinal-history","version":1,"finalReads":true,…}
+ *     {"id":0,"process":3,"key":"k","call_us":12,"return_us":90,"do":"put","value":"3.0",
+ *      "outcome":"written","revision":7,"created":true}
+ *     …
+ *     {"end":true,"operations":1}
+ *
+ * Without the last line the file was cut off, and is refused.
+ */
+
+import type { Action, Condition, Operation, Outcome } from './history.ts'
+
+export const HISTORY_FORMAT = 'ordinal-history'
+export const HISTORY_VERSION = 1
+
+/** The first line, besides the format's name and version. */
+export type HistoryHeader = {
+  /** The recorder read each key in the end, or tried to. */
+  readonly finalReads?: boolean
+  /** For people: how it came about. */
+  readonly about?: Readonly<Record<string, unknown>>
+}
+
+/** What is wrong with a file, and where. */
+export class HistoryFormatError extends Error {
+  override readonly name = 'HistoryFormatError'
+}
+
+export function formatHeader(header: HistoryHeader): string {
+  return JSON.stringify({ format: HISTORY_FORMAT, version: HISTORY_VERSION, ...header })
+}
+
+export function formatOperation(operation: Operation): string {
+  const { id, process, key, call_us, return_us, action, outcome } = operation
+  const { type: what, ...asked } = action
+  const condition = 'condition' in asked ? asked.condition : undefined
+  const { type: how, ...told } = outcome
+  const saw = outcome.type === 'found' ? { saw: outcome.value } : {}
+  return JSON.stringify({
+    id,
+    process,
+    key,
+    call_us,
+    return_us,
+    do: what,
+    ...asked,
+    condition: undefined,
+    ifRevision: condition?.type === 'revision' ? condition.revision : undefined,
+    ifAbsent: condition?.type === 'absent' ? true : undefined,
+    outcome: how,
+    ...told,
+    value: action.type === 'put' ? action.value : undefined,
+    ...saw,
+  })
+}
+
+export function formatEnd(operations: number): string {
+  return JSON.stringify({ end: true, operations })
+}
+
+/** Reads a file line by line. Each method throws {@link HistoryFormatError}. */
+export class HistoryParser {
+  readonly #operations: Operation[] = []
+  readonly #ids = new Set<number>()
+  readonly #values = new Set<string>()
+  #header: HistoryHeader | undefined
+  #ended = false
+  #line = 0
+
+  add(text: string): void {
+    this.#line++
+    if (text.trim() === '') return
+    const document = this.#parse(text)
+    if (this.#ended) throw this.#wrong('follows the end of the history')
+    if (this.#header === undefined) {
+      this.#header = this.#headerOf(document)
+      return
+    }
+    if (document['end'] === true) {
+      if (document['operations'] !== this.#operations.length) {
+        const { length } = this.#operations
+        throw this.#wrong(`says ${document['operations']} operations, but there are ${length}`)
+      }
+      this.#ended = true
+      return
+    }
+    this.#operations.push(this.#operationOf(document))
+  }
+
+  /** The whole history, once all lines were added. */
+  finish(): { readonly header: HistoryHeader; readonly operations: readonly Operation[] } {
+    if (this.#header === undefined) throw new HistoryFormatError('it is empty')
+    if (!this.#ended) {
+      throw new HistoryFormatError(`line ${this.#line} is the last one, and no end: it was cut off`)
+    }
+    return { header: this.#header, operations: this.#operations }
+  }
+
+  #wrong(what: string): HistoryFormatError {
+    return new HistoryFormatError(`line ${this.#line} ${what}`)
+  }
+
+  #parse(text: string): Record<string, unknown> {
+    try {
+      const document: unknown = JSON.parse(text)
+      if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
+        return document as Record<string, unknown>
+      }
+    } catch {
+      throw this.#wrong('is no JSON')
+    }
+    throw this.#wrong('is no JSON object')
+  }
+
+  #headerOf(document: Record<string, unknown>): HistoryHeader {
+    const { format, version, finalReads, about } = document
+    if (format !== HISTORY_FORMAT) {
+      throw this.#wrong(`does not begin a history ("format":"${HISTORY_FORMAT}")`)
+    }
+    if (version !== HISTORY_VERSION) {
+      throw this.#wrong(`has version ${JSON.stringify(version)}; ${HISTORY_VERSION} can be read`)
+    }
+    return {
+      ...(finalReads === true ? { finalReads } : {}),
+      ...(typeof about === 'object' && about !== null
+        ? { about: about as Record<string, unknown> }
+        : {}),
+    }
+  }
+
+  #operationOf(document: Record<string, unknown>): Operation {
+    const fields = new Fields(document, (what) => this.#wrong(what))
+    const id = fields.whole('id')
+    if (this.#ids.has(id)) throw this.#wrong(`has the id ${id} of an earlier operation`)
+    this.#ids.add(id)
+    const action = actionOf(fields)
+    if (action.type === 'put') {
+      if (this.#values.has(action.value)) {
+        throw this.#wrong(`stores "${action.value}", as an earlier put does: values are unique`)
+      }
+      this.#values.add(action.value)
+    }
+    const call_us = fields.time('call_us')
+    const return_us = fields.has('return_us') ? fields.time('return_us') : undefined
+    const outcome = outcomeOf(fields)
+    if (return_us === undefined && outcome.type !== 'unknown') {
+      throw this.#wrong('has no return_us, and its outcome is not unknown')
+    }
+    if (return_us !== undefined && return_us < call_us) throw this.#wrong('returns before its call')
+    const process = fields.whole('process')
+    const key = fields.text('key')
+    return { id, process, key, call_us, return_us, action, outcome }
+  }
+}
+
+/** The fields of one line, checked as they are read. */
+class Fields {
+  readonly #document: Record<string, unknown>
+  readonly #wrong: (what: string) => HistoryFormatError
+
+  constructor(document: Record<string, unknown>, wrong: (what: string) => HistoryFormatError) {
+    this.#document = document
+    this.#wrong = wrong
+  }
+
+  has(name: string): boolean {
+    return this.#document[name] !== undefined
+  }
+
+  text(name: string): string {
+    const value = this.#document[name]
+    if (typeof value === 'string') return value
+    throw this.#wrong(`has no text in "${name}"`)
+  }
+
+  whole(name: string): number {
+    const value = this.#document[name]
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+    throw this.#wrong(`has no whole number in "${name}"`)
+  }
+
+  time(name: string): number {
+    const value = this.#document[name]
+    if (typeof value === 'number' && value >= 0) return value
+    throw this.#wrong(`has no time in "${name}"`)
+  }
+
+  unknownWord(name: string): HistoryFormatError {
+    return this.#wrong(`has ${JSON.stringify(this.#document[name])} in "${name}"`)
+  }
+
+  isTrue(name: string): boolean {
+    return this.#document[name] === true
+  }
+
+  /** `name` with its value if it is there; nothing if not. */
+  optional<N extends string, T>(name: N, read: (name: N) => T): { readonly [K in N]?: T } {
+    return this.has(name) ? ({ [name]: read(name) } as { readonly [K in N]?: T }) : {}
+  }
+}
+
+function actionOf(fields: Fields): Action {
+  const condition: Condition | undefined = fields.has('ifRevision')
+    ? { type: 'revision', revision: fields.whole('ifRevision') }
+    : fields.isTrue('ifAbsent')
+      ? { type: 'absent' }
+      : undefined
+  const conditional = condition === undefined ? {} : { condition }
+  const type = fields.text('do')
+  switch (type) {
+    case 'put':
+      return { type, value: fields.text('value'), ...conditional }
+    case 'delete':
+      return { type, ...conditional }
+    case 'read':
+      return { type, ...fields.optional('unless', (name) => fields.whole(name)) }
+    case 'stale-read':
+      return {
+        type,
+        ...fields.optional('maxStale_ms', (name) => fields.time(name)),
+        ...fields.optional('minRevision', (name) => fields.whole(name)),
+      }
+    default:
+      throw fields.unknownWord('do')
+  }
+}
+
+function outcomeOf(fields: Fields): Outcome {
+  const type = fields.text('outcome')
+  const state = {
+    ...fields.optional('seen', (name) => fields.whole(name)),
+    ...fields.optional('age_ms', (name) => fields.time(name)),
+  }
+  switch (type) {
+    case 'written': {
+      const revision = fields.whole('revision')
+      return fields.has('created')
+        ? { type, revision, created: fields.isTrue('created') }
+        : { type, revision }
+    }
+    case 'deleted':
+      return { type, revision: fields.whole('revision') }
+    case 'found': {
+      const version = fields.optional('version', (name) => fields.whole(name))
+      const revision = fields.whole('revision')
+      return { type, value: fields.text('saw'), revision, ...version, ...state }
+    }
+    case 'absent':
+    case 'not-modified':
+      return { type, ...state }
+    case 'condition-failed':
+      return { type, ...fields.optional('revision', (name) => fields.whole(name)) }
+    case 'fail':
+    case 'unknown':
+      return { type, ...fields.optional('code', (name) => fields.text(name)) }
+    default:
+      throw fields.unknownWord('outcome')
+  }
+}
