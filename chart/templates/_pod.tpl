@@ -1,0 +1,238 @@
+{{/*
+What the Pods of this chart share. "pod" is .Values for the database and .Values.api for the API.
+*/}}
+
+{{- define "ordinal.image" -}}
+{{- $image := .Values.image -}}
+{{- $registry := .Values.global.imageRegistry | default $image.registry -}}
+{{- with $registry }}{{ . | trimSuffix "/" }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end -}}
+{{- end }}
+
+{{/* The context of a Pod or container with the fixed ids left out on OpenShift, which gives its own.
+     Takes root, base, over. */}}
+{{- define "ordinal.securityContext" -}}
+{{- $context := mergeOverwrite (deepCopy .base) (.over | default dict) -}}
+{{- if .root.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{- toYaml $context -}}
+{{- end }}
+
+{{/* First lines of every Pod's spec. Takes root, serviceAccountName, token, and maybe podSecurityContext. */}}
+{{- define "ordinal.podStart" -}}
+serviceAccountName: {{ .serviceAccountName | default "default" }}
+automountServiceAccountToken: {{ .token | default false }}
+# A Service named ordinal-… would put ORDINAL_… variables into the Pod.
+enableServiceLinks: false
+{{- with .root.Values.global.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
+  {{- end }}
+{{- end }}
+securityContext:
+  {{- include "ordinal.securityContext" (dict "root" .root "base" .root.Values.podSecurityContext "over" .podSecurityContext) | nindent 2 }}
+{{- end }}
+
+{{/* Where a Pod runs. Takes root, pod, component. */}}
+{{- define "ordinal.placement" -}}
+{{- $selector := include "ordinal.selectorLabels" . | fromYaml -}}
+{{- with .pod.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .pod.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .pod.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $apart := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $selector) -}}
+{{- $affinity := dict -}}
+{{- if eq .pod.podAntiAffinityPreset "hard" -}}
+{{- $affinity = dict "podAntiAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list $apart)) -}}
+{{- else if eq .pod.podAntiAffinityPreset "soft" -}}
+{{- $affinity = dict "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "podAffinityTerm" $apart))) -}}
+{{- end -}}
+{{- with merge dict .pod.affinity $affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+{{- if .pod.topologySpreadConstraints }}
+  {{- toYaml .pod.topologySpreadConstraints | nindent 2 }}
+{{- else }}
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- toYaml $selector | nindent 8 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Lines of a container that serves. Takes root, pod. */}}
+{{- define "ordinal.containerStart" -}}
+image: {{ include "ordinal.image" .root }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  {{- include "ordinal.securityContext" (dict "root" .root "base" .root.Values.containerSecurityContext "over" .containerSecurityContext) | nindent 2 }}
+{{- end }}
+
+{{- define "ordinal.probes" -}}
+{{- range $probe := list "startupProbe" "livenessProbe" "readinessProbe" }}
+{{- with index $ $probe }}
+{{ $probe }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What every process is told: who and where it is, and which secrets there are. Takes root, client
+     (true: the Pod only asks, so that it gets tokens and a CA, no key and no peer secret). */}}
+{{- define "ordinal.env" -}}
+{{- $values := .root.Values -}}
+{{- $fullname := include "ordinal.fullname" .root -}}
+- name: ORDINAL_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: ORDINAL_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: ORDINAL_CLUSTER
+  value: {{ $fullname }}
+- name: ORDINAL_SERVICE
+  value: {{ $fullname }}-headless
+{{- with $values.clusterDomain }}
+- name: ORDINAL_CLUSTER_DOMAIN
+  value: {{ . }}
+{{- end }}
+{{- if $values.auth.enabled }}
+- name: ORDINAL_TOKENS_FILE
+  value: /run/secrets/ordinal/auth/tokens
+{{- end }}
+{{- if .client }}
+{{- if $values.tls.enabled }}
+- name: NODE_EXTRA_CA_CERTS
+  value: /run/secrets/ordinal/tls/ca.crt
+{{- end }}
+{{- else }}
+- name: ORDINAL_HOST
+  value: {{ include "ordinal.host" .root | quote }}
+- name: ORDINAL_PEER_SECRET_FILE
+  value: /run/secrets/ordinal/peer/secret
+{{- if $values.tls.enabled }}
+- name: ORDINAL_TLS_FOLDER
+  value: /run/secrets/ordinal/tls
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* All IPv4 addresses, or all of both families where IPv6 is asked for. */}}
+{{- define "ordinal.host" -}}
+{{- $dual := has .Values.service.ipFamilyPolicy (list "PreferDualStack" "RequireDualStack") -}}
+{{- or $dual (has "IPv6" .Values.service.ipFamilies) | ternary "::" "0.0.0.0" -}}
+{{- end }}
+
+{{/* Where the others reach a replica: brackets where the Pod's first address is IPv6. */}}
+{{- define "ordinal.advertise" -}}
+{{- $v6 := eq (first .Values.service.ipFamilies | default "IPv4") "IPv6" -}}
+{{- $v6 | ternary "[$(ORDINAL_POD_IP)]" "$(ORDINAL_POD_IP)" -}}:{{ .Values.containerPorts.peer }}
+{{- end }}
+
+{{/* The settings of `config`; a Pod rolls when they change, and for nothing else in that file. */}}
+{{- define "ordinal.configData" -}}
+{{- range $name, $value := .Values.config }}
+{{ $name }}: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "ordinal.podAnnotations" -}}
+checksum/config: {{ include "ordinal.configData" .root | sha256sum }}
+{{- with .pod.podAnnotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "ordinal.secretMounts" -}}
+{{- if not .client }}
+- name: peer-secret
+  mountPath: /run/secrets/ordinal/peer
+  readOnly: true
+{{- end }}
+{{- if .root.Values.auth.enabled }}
+- name: auth
+  mountPath: /run/secrets/ordinal/auth
+  readOnly: true
+{{- end }}
+{{- if .root.Values.tls.enabled }}
+- name: tls
+  mountPath: /run/secrets/ordinal/tls
+  readOnly: true
+{{- end }}
+- name: tmp
+  mountPath: /tmp
+{{- end }}
+
+{{- define "ordinal.secretVolumes" -}}
+{{- $values := .root.Values -}}
+{{- if not .client }}
+- name: peer-secret
+  secret:
+    secretName: {{ include "ordinal.peerSecret" .root }}
+    items:
+      - key: {{ $values.cluster.existingSecretKey }}
+        path: secret
+{{- end }}
+{{- if $values.auth.enabled }}
+- name: auth
+  secret:
+    secretName: {{ include "ordinal.authSecret" .root }}
+    items:
+      - key: {{ $values.auth.existingSecretKey }}
+        path: tokens
+{{- end }}
+{{- if $values.tls.enabled }}
+- name: tls
+  secret:
+    secretName: {{ include "ordinal.tlsSecret" .root }}
+    items:
+    {{- range .client | ternary (list "ca.crt") (list "tls.crt" "tls.key" "ca.crt") }}
+      - key: {{ . }}
+        path: {{ . }}
+    {{- end }}
+{{- end }}
+- name: tmp
+  emptyDir: {}
+{{- end }}
+
+{{/* A Pod that asks the release: verifier and tests. Takes root, name, args, resources, restart. */}}
+{{- define "ordinal.clientPodSpec" -}}
+{{- include "ordinal.podStart" (dict "root" .root) }}
+{{- with .restartPolicy }}
+restartPolicy: {{ . }}
+{{- end }}
+containers:
+  - name: {{ .name }}
+    {{- include "ordinal.containerStart" . | nindent 4 }}
+    args:
+      {{- toYaml .args | nindent 6 }}
+    env:
+      {{- include "ordinal.env" (dict "root" .root "client" true) | nindent 6 }}
+    envFrom:
+      - configMapRef:
+          name: {{ include "ordinal.fullname" .root }}-config
+    resources:
+      {{- toYaml .resources | nindent 6 }}
+    volumeMounts:
+      {{- include "ordinal.secretMounts" (dict "root" .root "client" true) | trim | nindent 6 }}
+volumes:
+  {{- include "ordinal.secretVolumes" (dict "root" .root "client" true) | trim | nindent 2 }}
+{{- end }}
