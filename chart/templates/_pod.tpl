@@ -94,7 +94,7 @@ securityContext:
 {{- end }}
 
 {{/* What every process is told: who and where it is, and which secrets there are. Takes root, client
-     (true: the Pod only asks, so that it gets tokens and a CA, no key and no peer secret). */}}
+     (true: it is no peer, so that it gets tokens and a CA, no key and no peers' secret). */}}
 {{- define "ordinal.env" -}}
 {{- $values := .root.Values -}}
 {{- $fullname := include "ordinal.fullname" .root -}}
@@ -213,8 +213,9 @@ checksum/config: {{ include "ordinal.configData" .root | sha256sum }}
   emptyDir: {}
 {{- end }}
 
-{{/* A Pod that asks the release: verifier and tests. Takes root, name, args, resources, restart. */}}
-{{- define "ordinal.clientPodSpec" -}}
+{{/* A Pod that asks the release. Takes root, name, args, resources, client (as ordinal.env), and maybe
+     restartPolicy. */}}
+{{- define "ordinal.askingPodSpec" -}}
 {{- include "ordinal.podStart" (dict "root" .root) }}
 {{- with .restartPolicy }}
 restartPolicy: {{ . }}
@@ -225,14 +226,17 @@ containers:
     args:
       {{- toYaml .args | nindent 6 }}
     env:
-      {{- include "ordinal.env" (dict "root" .root "client" true) | nindent 6 }}
+      {{- include "ordinal.env" . | nindent 6 }}
+      # Where replicas answer /status.
+      - name: ORDINAL_METRICS_PORT
+        value: {{ .root.Values.containerPorts.metrics | quote }}
     envFrom:
       - configMapRef:
           name: {{ include "ordinal.fullname" .root }}-config
     resources:
       {{- toYaml .resources | nindent 6 }}
     volumeMounts:
-      {{- include "ordinal.secretMounts" (dict "root" .root "client" true) | trim | nindent 6 }}
+      {{- include "ordinal.secretMounts" . | trim | nindent 6 }}
 volumes:
-  {{- include "ordinal.secretVolumes" (dict "root" .root "client" true) | trim | nindent 2 }}
+  {{- include "ordinal.secretVolumes" . | trim | nindent 2 }}
 {{- end }}

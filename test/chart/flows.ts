@@ -1,7 +1,7 @@
 /**
- * Decides from NetworkPolicies alone whether a connection is allowed, as networking.k8s.io/v1 says: a
- * Pod that no policy of a direction selects is open in that direction; otherwise one rule must allow
- * it; a connection needs leave at both ends. Ports are numbers, as this chart writes them.
+ * Decides from NetworkPolicies alone whether a connection is allowed, as networking.k8s.io/v1 says:
+ * a Pod that no policy of a direction selects is open in that direction; otherwise one rule must
+ * allow it; a connection needs leave at both ends. Ports are numbers, as this chart writes them.
  */
 
 import type { Manifest, Tree } from './render.ts'
@@ -75,8 +75,8 @@ function permits(policies: readonly Manifest[], flow: Flow, inward: boolean): bo
 }
 
 /**
- * Whether both ends allow it. An end without `namespace` stands in the release's namespace, one with
- * those labels elsewhere.
+ * Whether both ends allow it. An end without `namespace` stands in the release's namespace, one
+ * with those labels elsewhere.
  */
 export function allows(manifests: readonly Manifest[], flow: Flow): boolean {
   const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy')

@@ -35,11 +35,12 @@ const OTHERS: Readonly<Record<string, unknown>> = {
   'api.podDisruptionBudget.unhealthyPodEvictionPolicy': 'IfHealthyBudget',
   'api.service.type': 'NodePort',
   'api.service.trafficDistribution': 'PreferSameNode',
-  'api.loadBalancer.externalTrafficPolicy': 'Local',
+  'api.loadBalancer.externalTrafficPolicy': 'Cluster',
   'api.loadBalancer.loadBalancerSourceRanges': ['192.0.2.0/24'],
   'api.ingress.hosts': [{ host: 'other', paths: [{ path: '/', pathType: 'Exact' }] }],
   'api.ingress.tls': [{ secretName: 'other', hosts: ['other'] }],
   'api.httpRoute.hostnames': ['other'],
+  'verifier.duration': '99m',
   'verifier.args': ['--other'],
   'tests.duration': '99s',
 }

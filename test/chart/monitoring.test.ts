@@ -51,7 +51,7 @@ t.test('alerts and dashboards ask for figures that exist', { skip }, async (t) =
   }
 })
 
-t.test('Prometheus reads the alerts', { skip: skip || !needsPromtool() }, async (t) => {
+t.test('Prometheus reads the alerts', { skip: skip || needs('promtool') }, async (t) => {
   const { rule, dashboard } = await everything()
   const panels = dashboard.panels.flatMap((panel: Tree) => panel.targets)
   const asRules = panels.map(({ expr }: Tree, at: number) => ({ record: `panel:${at}`, expr }))
@@ -60,7 +60,3 @@ t.test('Prometheus reads the alerts', { skip: skip || !needsPromtool() }, async 
   writeFileSync(file, stringify({ groups }))
   t.match(await call('promtool', ['check', 'rules', file]), /SUCCESS/)
 })
-
-function needsPromtool(): boolean {
-  return needs('promtool') === false
-}

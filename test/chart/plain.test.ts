@@ -13,7 +13,7 @@ t.test('the files are what the chart gives', { skip }, async (t) => {
   const files = await deployFiles()
   t.strictSame(readdirSync(FOLDER).sort(), [...files.keys()].sort())
   for (const [name, text] of files) {
-    t.equal(readFileSync(join(FOLDER, name), 'utf8'), text, `deploy/${name}: run npm run deploy`)
+    t.equal(readFileSync(join(FOLDER, name), 'utf8'), text, `deploy/${name}: run npm run manifests`)
   }
 })
 

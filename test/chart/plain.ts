@@ -1,6 +1,6 @@
 /**
- * What `deploy/` holds, made from the chart: plain manifests for `kubectl apply`, and how Argo CD and
- * Flux are told of the chart. `npm run deploy` writes the files, a test compares them.
+ * What `deploy/` holds, made from the chart: plain manifests for `kubectl apply`, and how Argo CD
+ * and Flux are told of the chart. `npm run manifests` writes the files, a test compares them.
  */
 
 import { readFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { render, valueFile } from './render.ts'
 import { CHART, ROOT } from './tools.ts'
 
 export const FOLDER = join(ROOT, 'deploy')
-const GENERATED = '# Made from chart/ by `npm run deploy`; change it there.'
+const GENERATED = '# Made from chart/ by `npm run manifests`; change it there.'
 /** Stands for wherever the reader keeps this repository. */
 const REPOSITORY = 'https://git.example.com/ordinal.git'
 

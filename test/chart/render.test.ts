@@ -4,7 +4,7 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Manifest, manifests, podOf, render, title, valueFile, valueFiles } from './render.ts'
-import { CHART, call, has, needs } from './tools.ts'
+import { CHART, call, feed, has, needs } from './tools.ts'
 
 const skip = needs('helm')
 
@@ -109,16 +109,37 @@ t.test('both Helms lint and render the same', { skip }, async (t) => {
   if (!helms.includes('helm3')) t.comment('HELM 3 NOT ON THE PATH: NOT COMPARED')
 })
 
+/** The oldest that the chart supports, and the newest there is. */
+const KUBERNETES = ['1.31.14', '1.37.2']
+
+t.test('every object is as its API says', { skip: skip || needs('kubeconform') }, async (t) => {
+  for (const [name, file] of valueFiles()) {
+    const text = await render({ files: [file] })
+    for (const version of KUBERNETES) {
+      const args = ['-strict', '-summary', '-kubernetes-version', version]
+      t.match(
+        feed('kubeconform', args, text),
+        /Invalid: 0, Errors: 0, Skipped: 0/,
+        `${name} ${version}`,
+      )
+    }
+  }
+})
+
 t.test('a Kubernetes that is too old is refused', { skip }, async (t) => {
   await t.rejects(render({ more: ['--kube-version', '1.30.0'] }), /incompatible with Kubernetes/)
   await t.resolves(render({ more: ['--kube-version', '1.31.0'] }))
 })
 
-t.test('the README has the table of values as helm-docs makes it', async (t) => {
-  const missing = needs('helm-docs')
-  if (missing !== false) return t.comment(missing)
-  const args = ['--chart-search-root', CHART, '--dry-run', '--log-level', 'error']
-  const fresh = await call('helm-docs', args)
-  t.equal(readFileSync(join(CHART, 'README.md'), 'utf8').trim(), fresh.trim(), 'run helm-docs')
-  t.notMatch(fresh, /\| +\|$/m, 'each value has a description')
-})
+t.test(
+  'the README has the table of values as helm-docs makes it',
+  {
+    skip: needs('helm-docs'),
+  },
+  async (t) => {
+    const args = ['--chart-search-root', CHART, '--dry-run', '--log-level', 'error']
+    const fresh = await call('helm-docs', args)
+    t.equal(readFileSync(join(CHART, 'README.md'), 'utf8').trim(), fresh.trim(), 'run helm-docs')
+    t.notMatch(fresh, /\| +\|$/m, 'each value has a description')
+  },
+)

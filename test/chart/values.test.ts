@@ -1,6 +1,6 @@
 /**
- * Changes each leaf of values.yaml, one at a time, and looks whether a rendered byte changes. Several
- * bases are tried, since a value may only count where something else is on (or off).
+ * Changes each leaf of values.yaml, one at a time, and looks whether a rendered byte changes.
+ * Several bases are tried, since a value may only count where something else is on (or off).
  */
 
 import { writeFileSync } from 'node:fs'
@@ -12,6 +12,8 @@ import { needs } from './tools.ts'
 
 const JOBS = 2
 const skip = needs('helm')
+// Hundreds of renderings.
+t.setTimeout(600_000)
 
 /** From the richest to the barest. */
 const BASES: readonly Rendering[] = [

@@ -1,4 +1,4 @@
-/** `npm run deploy`: writes the files of `deploy/`. */
+/** `npm run manifests`: writes the files of `deploy/`. */
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,0 +1,62 @@
+/**
+ * kube-score's advice on every rendering. What is not followed is listed here with the reason; an
+ * entry that no finding meets any more fails too.
+ */
+
+import { spawnSync } from 'node:child_process'
+import t from 'tap'
+import { render, valueFiles } from './render.ts'
+import { needs } from './tools.ts'
+
+/** What is found, as `[LEVEL] object: text`, and why it stays. */
+const EXPLAINED: readonly (readonly [RegExp, string])[] = [
+  [/CPU limit is not set$/, 'a throttled leader misses heartbeats and loses its lead'],
+  [
+    /Ephemeral Storage (limit|request) is not set$/,
+    'data is on claims; logs are rotated by the kubelet, and an eviction would cost a replica',
+  ],
+  [
+    /ImagePullPolicy is not set to Always$/,
+    'no image is published: it is loaded into the nodes, and Always would never find it',
+  ],
+  [
+    /db-leader v1\/Service: The services selector does not match any pods$/,
+    'the role label is put on by the replica that leads, not by a template',
+  ],
+  [
+    /does not have a host podAntiAffinity set$/,
+    'soft topology spread instead, so that one node is enough; podAntiAffinityPreset: hard',
+  ],
+  [/The pod does not have a matching NetworkPolicy$/, 'networkPolicy.enabled is a choice'],
+  [/The service is of type NodePort$/, 'only in the values that have everything on'],
+  [/Deployment few replicas$/, 'only in the values that have one of each'],
+]
+
+/** Levels that ask for something. */
+const FINDING = /^\[(CRITICAL|WARNING)\] /
+
+function findings(text: string): string[] {
+  const { stdout, stderr, error } = spawnSync('kube-score', ['score', '-', '-o', 'ci'], {
+    input: text,
+    encoding: 'utf8',
+  })
+  if (error !== undefined) throw error
+  if (!stdout.includes('[OK]')) throw new Error(`kube-score said: ${stdout}${stderr}`)
+  return stdout.split('\n').filter((line) => FINDING.test(line))
+}
+
+t.test('kube-score finds nothing unexplained', { skip: needs('helm', 'kube-score') }, async (t) => {
+  const met = new Set<RegExp>()
+  for (const [name, file] of valueFiles()) {
+    const unexplained = findings(await render({ files: [file] })).filter((finding) => {
+      const entry = EXPLAINED.find(([pattern]) => pattern.test(finding))
+      if (entry !== undefined) met.add(entry[0])
+      return entry === undefined
+    })
+    t.strictSame(unexplained, [], name)
+  }
+  const rotten = EXPLAINED.filter(([pattern]) => !met.has(pattern)).map(
+    ([pattern]) => pattern.source,
+  )
+  t.strictSame(rotten, [], 'each explanation explains something')
+})
