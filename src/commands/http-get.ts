@@ -1,4 +1,4 @@
-/** GETs for commands that ask servers: one connection each, over TLS with what this process trusts. */
+/** GETs for commands: a connection each, over TLS to whom this process trusts. */
 
 import { isIP } from 'node:net'
 import { Client } from 'undici'

@@ -155,6 +155,11 @@ function addVerify(program: Command): void {
         .argParser(span({ minimum: '10ms', maximum: '60s' }))
         .default(5000, '5s'),
     )
+    .addOption(
+      new Option('--read-back <span>', 'how long to try to read all keys in the end')
+        .argParser(span({ minimum: '1s', maximum: '1h' }))
+        .default(30_000, '30s'),
+    )
     .option('--prefix <text>', 'what the keys start with (default: a random one)')
     .option(
       '--seed <number>',
@@ -164,6 +169,11 @@ function addVerify(program: Command): void {
     .option('--json', 'the report as JSON')
     .option('--html <file>', 'the report as a page')
     .option('--history <file>', 'save the history')
+    .option(
+      '--token-file <file>',
+      "clients' tokens; the first one is shown (default: ORDINAL_TOKENS_FILE)",
+      process.env['ORDINAL_TOKENS_FILE'] || undefined,
+    )
     .addOption(
       new Option('--check <file>', 'check a saved history, and send nothing').conflicts([
         'url',

@@ -25,6 +25,7 @@ import { createFaults, type Faults } from './faults.ts'
 import { listenOn } from './http-port.ts'
 import { noteFatal } from './note-fatal.ts'
 import { openDisk } from './open-disk.ts'
+import { ownAddress } from './own-address.ts'
 
 /** Longer than any hand-over; then the process ends whatever happens. */
 const STOP_MS_MAX = 20_000
@@ -60,7 +61,7 @@ export async function runReplica(config: ReplicaConfig): Promise<void> {
     stored: disk.stored,
     // Asked each time: faults come and go.
     notes: () => [...disk.notes, ...faults.notes(), ...access.notes()],
-    address: config.advertise ?? `${bound.host}:${bound.port}`,
+    address: ownAddress({ ...config, bound }),
     log,
   })
   faults.attach(replica)

@@ -11,6 +11,8 @@ import { Agent, request } from 'undici'
 import type { Fetch } from '../client/client.ts'
 import { systemClock } from '../shared/clock.ts'
 import { formatDuration } from '../shared/duration.ts'
+import { ClusterError } from '../shared/errors.ts'
+import { ClientTokens } from '../shared/http/client-tokens.ts'
 import { checkHistory } from '../verifier/check-history.ts'
 import type { Operation } from '../verifier/history.ts'
 import { judge, plural } from '../verifier/judgement.ts'
@@ -26,12 +28,15 @@ export type VerifyCommand = {
   readonly clients: number
   readonly keys: number
   readonly timeout: number
+  readonly readBack: number
   readonly prefix?: string
   readonly seed?: number
   readonly json?: boolean
   readonly html?: string
   readonly history?: string
   readonly check?: string
+  /** Clients' tokens, the first one is shown; absent: none is. */
+  readonly tokenFile?: string
 }
 
 /** Where a command writes, so that tests can read it. */
@@ -93,6 +98,7 @@ async function verifyCluster(command: VerifyCommand, output: VerifyOutput): Prom
   for (const file of [command.html, command.history]) {
     if (file !== undefined) requireWritable(file)
   }
+  const tokens = openTokens(command.tokenFile)
   const seed = command.seed ?? randomInt(2 ** 31)
   const prefix = command.prefix ?? `verify/${randomBytes(4).toString('hex')}/`
   const options = {
@@ -104,6 +110,7 @@ async function verifyCluster(command: VerifyCommand, output: VerifyOutput): Prom
     seed,
     duration_ms: command.duration,
     timeout_ms: command.timeout,
+    readBack_ms: command.readBack,
   }
   const pool = new Agent({ connections: command.clients + 16, pipelining: 1 })
   const live = new LiveLine(output, options.duration_ms)
@@ -114,7 +121,7 @@ async function verifyCluster(command: VerifyCommand, output: VerifyOutput): Prom
     )
     const outcome = await runWorkload(options, {
       clock: systemClock,
-      fetch: fetchWith(pool),
+      fetch: fetchWith(pool, tokens),
       signal: output.signal,
       progress: {
         every_ms: output.terminal ? TERMINAL_EVERY_MS : PLAIN_EVERY_MS,
@@ -168,16 +175,29 @@ function checkedUrl(text: string): string {
   throw new VerifyError(`"${text}" is no URL like http://localhost:8080`)
 }
 
+/** The tokens are read again while the load runs, so that a changed one breaks no run. */
+function openTokens(file: string | undefined): ClientTokens | undefined {
+  if (file === undefined) return undefined
+  try {
+    return new ClientTokens({ file })
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error
+    throw new VerifyError(error.message)
+  }
+}
+
 function rateText(rate: number): string {
   return rate === 0 ? 'as fast as it answers' : `${rate} operations/s`
 }
 
 /** Sends by undici: several times cheaper than the platform's fetch, and it never sends twice. */
-function fetchWith(dispatcher: Agent): Fetch {
+function fetchWith(dispatcher: Agent, tokens: ClientTokens | undefined): Fetch {
   return async (url, { method, headers, body, signal }) => {
+    const token = tokens?.first
+    const shown = token === undefined ? {} : { authorization: `Bearer ${token}` }
     const answer = await request(url, {
       method: method as 'GET',
-      headers,
+      headers: { ...headers, ...shown },
       dispatcher,
       signal,
       ...(body === undefined ? {} : { body }),

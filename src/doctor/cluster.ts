@@ -41,11 +41,12 @@ function quorumFinding({ replicas, leader }: ClusterDocument): Finding {
   const voters = replicas.filter(({ role }) => role !== 'learner')
   const heard = voters.filter(({ role }) => role !== 'unreachable')
   const text = `${heard.length} of ${voters.length} voters are heard`
-  if (heard.length * 2 <= voters.length) return finding.failed(text, NO_QUORUM)
+  const majority = Math.floor(voters.length / 2) + 1
+  if (heard.length < majority) return finding.failed(text, NO_QUORUM)
   // A picture of one that nobody leads says only whom that one hears.
   if (leader === undefined) return finding.warning(text, NO_LEADER)
   if (heard.length === voters.length) return finding.ok(text)
-  const spare = heard.length * 2 - voters.length - 1
-  const more = `${text}; writes ${spare < 2 ? 'stop with the next one' : 'go on'}`
+  const spare = heard.length - majority
+  const more = `${text}; writes ${spare === 0 ? 'stop with the next one' : 'go on'}`
   return finding.warning(more, 'see the lines of the missing ones')
 }

@@ -11,7 +11,7 @@ import { documentOf, type HttpGet } from './http-get.ts'
 export type ServicePlace = { readonly name: string; readonly host: string; readonly port: number }
 
 export type ServicesOptions = {
-  /** `db` of `db-api`, `db-leader`, `db-read`. */
+  /** `db` of `db-api`, `db-api-lb`, `db-leader`, `db-read`. */
   readonly cluster: string
   /** undefined: there is no such Service. Rejects with `no-replica` when DNS does not answer. */
   readonly find: (service: string) => Promise<ServicePlace | undefined>
@@ -23,9 +23,10 @@ export type ServicesOptions = {
 }
 
 const ROLES = [
-  { suffix: 'api', behind: 'an API server', wanted: true },
-  { suffix: 'leader', behind: 'the leader', wanted: false },
-  { suffix: 'read', behind: 'a replica', wanted: false },
+  { suffix: 'api', wanted: true },
+  { suffix: 'api-lb', wanted: false },
+  { suffix: 'leader', wanted: false },
+  { suffix: 'read', wanted: false },
 ] as const
 
 type Role = (typeof ROLES)[number]
@@ -58,7 +59,8 @@ async function checkService(options: ServicesOptions, role: Role): Promise<Findi
 
 function emptyRemedy(service: string, role: Role): string {
   const label = role.suffix === 'leader' ? ': no Pod may carry ordinal.dev/role=leader' : ''
-  return `has it endpoints? kubectl get endpointslices -l kubernetes.io/service-name=${service}${label}`
+  const slices = `kubectl get endpointslices -l kubernetes.io/service-name=${service}`
+  return `has it endpoints? ${slices}${label}`
 }
 
 async function ask(options: ServicesOptions, role: Role, place: ServicePlace): Promise<Finding> {

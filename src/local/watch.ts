@@ -1,8 +1,8 @@
 /**
  * Who is ready and who leads, found as kubelet and people do: by asking `/readyz` of every child,
  * and `/status` of every replica (`role`, `term`), again and again, at the metrics port, which asks
- * nobody for a token or for TLS. Of several that call themselves
- * leader the one with the highest term counts; an older one does not know yet.
+ * nobody for a token or for TLS. Of several that call themselves leader the one with the highest
+ * term counts; an older one does not know yet.
  */
 
 import type { Clock, Timer } from '../shared/clock.ts'

@@ -9,6 +9,7 @@
 import { hostname } from 'node:os'
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
+import { type CountRange, readCountFile } from './count-file.ts'
 import { DURATION_PATTERN, parseDuration } from './duration.ts'
 import { ClusterError } from './errors.ts'
 import { BALLAST_BYTES, DISK_FREE_BYTES_MIN } from './limits.ts'
@@ -43,6 +44,8 @@ const choice = <const T extends string[]>(values: readonly [...T], fallback: T[n
   Type.Enum<T>(values, { default: fallback, description: `one of ${values.join(', ')}` })
 const flag = (fallback: 'on' | 'off') => choice(['on', 'off'], fallback)
 
+const REPLICAS = { minimum: 1, maximum: 99 }
+const FIRST_ORDINAL = { minimum: 0, maximum: 9999 }
 const DISK_FREE_MIN = count({ minimum: 0, maximum: 2 ** 50, default: DISK_FREE_BYTES_MIN })
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -74,11 +77,15 @@ export const ReplicaEnvironment = Type.Object({
   ORDINAL_NAME: text(`^${LABEL}-\\d{1,5}$`, 'a name that ends in its ordinal, such as db-0'),
   ORDINAL_CLUSTER: Type.Optional(text(`^${LABEL}$`, 'the name of the cluster')),
   ORDINAL_DATA: text('^.+$', 'the path of a folder', '/data'),
-  ORDINAL_REPLICAS: count({ minimum: 1, maximum: 99, default: 3 }),
-  ORDINAL_FIRST_ORDINAL: count({ minimum: 0, maximum: 9999, default: 0 }),
+  ORDINAL_REPLICAS: count({ ...REPLICAS, default: 3 }),
+  ORDINAL_REPLICAS_FILE: Type.Optional(text('^.+$', 'the path of a file')),
+  ORDINAL_FIRST_ORDINAL: count({ ...FIRST_ORDINAL, default: 0 }),
+  ORDINAL_FIRST_ORDINAL_FILE: Type.Optional(text('^.+$', 'the path of a file')),
   ORDINAL_CLIENT_PORT: port(8080),
   ORDINAL_PEER_PORT: port(7070),
   ORDINAL_ADVERTISE: Type.Optional(text(`^${ADDRESS}$`, 'an address such as 10.0.0.7:7070')),
+  ORDINAL_POD_IP: Type.Optional(text('^[0-9a-fA-F:.]+$', 'an IP address without a port')),
+  ORDINAL_GRACE: duration('60s'),
   ORDINAL_ELECTION_TIMEOUT: duration('1s'),
   ORDINAL_HEARTBEAT: duration('100ms'),
   ORDINAL_STAGGER: duration('150ms'),
@@ -148,6 +155,10 @@ export type ReplicaConfig = SharedConfig & {
   readonly peerPort: number
   /** `host:port` at which the others reach the peer port; undefined: found by the command. */
   readonly advertise: string | undefined
+  /** The Pod's address; undefined: not told. */
+  readonly podIp: string | undefined
+  /** From being told to stop to being killed. */
+  readonly grace_ms: number
   readonly electionTimeout_ms: number
   readonly heartbeat_ms: number
   readonly stagger_ms: number
@@ -241,6 +252,10 @@ export function readReplicaConfig(env: Environment): ReplicaConfig {
     const expected = `at least three times ORDINAL_HEARTBEAT (${values.ORDINAL_HEARTBEAT})`
     throw invalid('ORDINAL_ELECTION_TIMEOUT', values.ORDINAL_ELECTION_TIMEOUT, expected)
   }
+  const fileCount = (
+    variable: 'ORDINAL_REPLICAS_FILE' | 'ORDINAL_FIRST_ORDINAL_FILE',
+    range: CountRange,
+  ) => readCountFile(variable, values[variable], range)
   return Object.freeze({
     ...shared(values),
     name,
@@ -248,10 +263,13 @@ export function readReplicaConfig(env: Environment): ReplicaConfig {
     ordinal: Number(name.slice(dash + 1)),
     cluster: values.ORDINAL_CLUSTER ?? base,
     data: values.ORDINAL_DATA,
-    replicas: values.ORDINAL_REPLICAS,
-    firstOrdinal: values.ORDINAL_FIRST_ORDINAL,
+    replicas: fileCount('ORDINAL_REPLICAS_FILE', REPLICAS) ?? values.ORDINAL_REPLICAS,
+    firstOrdinal:
+      fileCount('ORDINAL_FIRST_ORDINAL_FILE', FIRST_ORDINAL) ?? values.ORDINAL_FIRST_ORDINAL,
     peerPort: values.ORDINAL_PEER_PORT,
     advertise: values.ORDINAL_ADVERTISE,
+    podIp: values.ORDINAL_POD_IP,
+    grace_ms: checkedDuration(values.ORDINAL_GRACE),
     electionTimeout_ms,
     heartbeat_ms,
     stagger_ms: checkedDuration(values.ORDINAL_STAGGER),

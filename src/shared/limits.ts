@@ -37,7 +37,7 @@ export const LOG_CACHE_BYTES_MAX = 16 * 1024 * 1024
 export const LINK_QUEUE_BYTES_MAX = 16 * 1024 * 1024
 /** Records kept in memory although the disk has them, bytes. */
 export const RECENT_RECORDS_BYTES_MAX = 64 * 1024 * 1024
-/** Applied keys and records that wait in memory for a batch to ride on; beyond, the next takes them. */
+/** Bytes of applied keys and records that wait in memory; with more the next batch takes them. */
 export const APPLIED_BYTES_MAX = 128 * 1024
 /** Sessions of API servers a cluster keeps; the least recently used expires first. */
 export const SESSIONS_MAX = 256

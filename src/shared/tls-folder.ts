@@ -97,7 +97,8 @@ export class TlsFolder {
       this.#stamp = stamp
       this.#problem = undefined
     } catch (error) {
-      const problem = `new TLS files cannot be used, the last ones stay: ${(error as Error).message}`
+      const { message } = error as Error
+      const problem = `new TLS files cannot be used, the last ones stay: ${message}`
       if (this.#problem !== problem) this.#log?.warn({ err: error }, problem)
       this.#problem = problem
       return

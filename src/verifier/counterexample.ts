@@ -6,8 +6,9 @@
  * that is kept leave the key with some value or with none; any number of the writes that overlap
  * what is kept may take effect, at any time after the first of them was called.
  *
- * First a window around the place where the search was stuck is kept, each time four times as large;
- * then parts of it are weakened for as long as something stays that cannot be explained (delta
+ * First the plainest story is tried: an answer, the write that it names, and one in between. Else a
+ * window around the place where the search was stuck is kept, each time four times as large; then
+ * parts of it are weakened for as long as something stays that cannot be explained (delta
  * debugging, Zeller 2002). In the end none can be spared, so that all but the one answered last have
  * an order: the longest that there is.
  */
@@ -19,6 +20,8 @@ import { findOrder, type SearchLimits, type SearchOutcome } from './linearizabil
 /** Operations before and after the suspects in the first window. */
 const WINDOW_MIN = 8
 const WINDOW_GROWTH = 4
+/** Writes tried one by one beside an answer and what it names. */
+const BETWEEN_MAX = 32
 /** Searches for one counterexample; then it stays as large as it is. */
 const SEARCHES_MAX = 400
 export type Counterexample = {
@@ -78,9 +81,48 @@ class Shrinking {
   }
 
   run(suspects: readonly Operation[]): Kept | undefined {
+    for (const suspect of suspects) {
+      const kept = this.#plain(suspect)
+      if (kept !== undefined) return this.#bare(this.#shrink(kept))
+    }
+    return this.#window(suspects)
+  }
+
+  /** The plainest story there is: an answer, what it names, and one write in between. */
+  #plain(suspect: Operation): Kept | undefined {
+    if (classOf(suspect.outcome) !== 'ok') return undefined
+    const story = [suspect, ...this.#sourcesOf(suspect).filter(tookEffect)]
+    if (this.#fails(whole(story))) return whole(story)
+    const from_us = Math.min(...story.map(({ call_us }) => call_us))
+    const end = this.#answeredBefore(suspect.call_us)
+    let tried = 0
+    for (let at = end - 1; at >= 0 && tried < BETWEEN_MAX; at--) {
+      const write = this.#answered[at] as Operation
+      if (returnOf(write) < from_us) break
+      if (!tookEffect(write) || story.includes(write)) continue
+      tried++
+      const kept = whole([...story, write])
+      if (this.#fails(kept)) return kept
+    }
+    return undefined
+  }
+
+  /** How many were answered before a time. */
+  #answeredBefore(time_us: number): number {
+    let low = 0
+    let high = this.#answered.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (returnOf(this.#answered[middle] as Operation) < time_us) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #window(suspects: readonly Operation[]): Kept | undefined {
     const all = this.#answered
     const first = suspects.reduce((least, one) => Math.min(least, returnOf(one)), Infinity)
-    const middle = all.findIndex((operation) => returnOf(operation) >= first)
+    const middle = this.#answeredBefore(first)
     for (let size = WINDOW_MIN; ; size *= WINDOW_GROWTH) {
       const window = new Set(all.slice(Math.max(0, middle - size), middle + size))
       for (const operation of suspects)
@@ -109,6 +151,7 @@ class Shrinking {
   }
 
   #shrink(window: Kept): Kept {
+    this.#searches = 0
     const all = [...window.keys()].sort((one, other) => one.call_us - other.call_us)
     // Reads go first where there is a choice: that a write was acknowledged says more.
     const writes = all.filter(tookEffect)

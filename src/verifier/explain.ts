@@ -111,7 +111,7 @@ function restText(order: readonly Operation[], holder: Operation | undefined): s
 /** Its answer says that the key existed. */
 function needsPresence({ outcome }: Operation): boolean {
   if (outcome.type === 'written') return outcome.created === false
-  return outcome.type === 'deleted' || outcome.type === 'condition-failed'
+  return outcome.type === 'deleted'
 }
 
 /** An operation by its shortest name. */

@@ -36,3 +36,8 @@ export type Finding = {
   /** not-linearizable: the operation that fits at no place. */
   readonly culprit?: Operation
 }
+
+/** The operation whose answer is the strange one. */
+export function culpritOf({ culprit, operations }: Finding): Operation | undefined {
+  return culprit ?? operations.at(-1)
+}

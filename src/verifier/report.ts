@@ -2,7 +2,7 @@
 
 import type { Verdict } from './check-history.ts'
 import { operationText, shortText, spanText } from './explain.ts'
-import type { Finding } from './finding.ts'
+import { culpritOf, type Finding } from './finding.ts'
 import type { Operation } from './history.ts'
 import { type Judgement, plural } from './judgement.ts'
 import { commonest, type Gap, KINDS, type Kind, type Statistics } from './statistics.ts'
@@ -43,8 +43,8 @@ export type LeaderChangeReport = {
 const FINDINGS_TOLD = 5
 
 /** `+12.345 s` since the run began. */
-export function timeText(time_us: number): string {
-  return `+${(time_us / 1_000_000).toFixed(time_us % 1000 === 0 ? 3 : 6)} s`
+export function timeText(time_us: number, digits: 3 | 6 = 6): string {
+  return `+${(time_us / 1_000_000).toFixed(digits)} s`
 }
 
 /** The report for a terminal. */
@@ -96,7 +96,7 @@ function runLines(run: RunReport): string[] {
       `(${Math.round(statistics.operations / seconds)}/s), ${plural(statistics.failures, 'failure')}` +
       `${statistics.failures === 0 ? '' : `: ${failuresText(statistics)}`}`,
     `Longest gap without a successful write: ${spanText(gap.until_us - gap.from_us)}, ` +
-      `from ${timeText(gap.from_us)} to ${timeText(gap.until_us)}`,
+      `from ${timeText(gap.from_us, 3)} to ${timeText(gap.until_us, 3)}`,
     `Changes of leader: ${run.leaderChangesTotal}`,
   ]
   for (const change of leaderChanges.slice(0, 20)) lines.push(`  ${changeText(change)}`)
@@ -108,7 +108,7 @@ function runLines(run: RunReport): string[] {
 export function changeText(change: LeaderChangeReport): string {
   const { at_us, term, leader, formerTerm, formerLeader } = change
   const former = `${formerLeader ?? 'nobody'} (term ${formerTerm})`
-  return `${timeText(Math.round(at_us / 1000) * 1000)}  ${former} → ${leader ?? 'nobody'} (term ${term})`
+  return `${timeText(at_us, 3)}  ${former} → ${leader ?? 'nobody'} (term ${term})`
 }
 
 export function failuresText(statistics: Statistics): string {
@@ -139,11 +139,11 @@ function table(rows: readonly (readonly string[])[]): string[] {
 }
 
 function findingLines(finding: Finding, number: number): string[] {
-  const { type, key, explanation, operations, order, culprit } = finding
+  const { type, key, explanation, operations, order } = finding
   const lines = [`${number}. ${type}, key ${key}`, `   ${explanation}`, '']
   for (const operation of operations) {
     const place = order === undefined ? -1 : order.indexOf(operation)
-    const mark = operation === culprit ? '✗' : place === -1 ? ' ' : String(place + 1)
+    const mark = operation === culpritOf(finding) ? '✗' : place === -1 ? ' ' : String(place + 1)
     lines.push(`   ${mark.padStart(2)}  ${spanOf(operation)}  ${operationText(operation)}`)
   }
   if (order !== undefined && order.length > 0) {
@@ -190,7 +190,7 @@ function findingDocument(finding: Finding): Record<string, unknown> {
 }
 
 function runDocument(run: RunReport): Record<string, unknown> {
-  const { statistics, gap, load_us, ...options } = run
+  const { statistics, gap, load_us } = run
   const kinds = KINDS.map((kind) => {
     const { latency, condition, ...counts } = countsOf(statistics, kind)
     const milliseconds = (span_us: number) => Number((span_us / 1000).toFixed(3))
@@ -209,7 +209,12 @@ function runDocument(run: RunReport): Record<string, unknown> {
     ]
   })
   return {
-    ...options,
+    urls: run.urls,
+    clients: run.clients,
+    rate: run.rate,
+    keys: run.keys,
+    prefix: run.prefix,
+    seed: run.seed,
     duration_ms: load_us / 1000,
     operations: statistics.operations,
     written: statistics.written,
@@ -217,6 +222,12 @@ function runDocument(run: RunReport): Record<string, unknown> {
     failureCodes: Object.fromEntries(statistics.failureCodes),
     longestGap_ms: (gap.until_us - gap.from_us) / 1000,
     longestGap: { from_ms: gap.from_us / 1000, until_ms: gap.until_us / 1000 },
+    leader: run.leader,
+    leaderChangesTotal: run.leaderChangesTotal,
+    leaderChanges: run.leaderChanges.map(({ at_us, ...change }) => ({
+      at_ms: at_us / 1000,
+      ...change,
+    })),
     byOperation: Object.fromEntries(kinds),
   }
 }

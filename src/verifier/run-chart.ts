@@ -44,7 +44,7 @@ ${
     (
       change,
     ) => markup`<g class="change"><title>${change.leader ?? 'nobody'} leads in term ${change.term}
-since ${timeText(change.at_us)}</title>
+since ${timeText(change.at_us, 3)}</title>
 <line x1="${x(change.at_us)}" x2="${x(change.at_us)}" y1="14" y2="${HEIGHT + 20}"/>
 <text x="${x(change.at_us) + 3}" y="12">${change.leader ?? 'nobody'}</text></g>
 `,
@@ -134,7 +134,7 @@ ${timeText(operation.call_us)}, ${
 <rect x="${x(gap.from_us)}" y="20" width="${Math.max(1, x(gap.until_us) - x(gap.from_us))}"
  height="${bottom - 20}" class="gap"/>
 ${names}${bars}${changes}
-<text x="${x(from_us)}" y="${bottom + 16}" class="time">${timeText(Math.round(from_us))}</text>
-<text x="${x(until_us)}" y="${bottom + 16}" class="time end">${timeText(Math.round(until_us))}</text>
+<text x="${x(from_us)}" y="${bottom + 16}" class="time">${timeText(from_us, 3)}</text>
+<text x="${x(until_us)}" y="${bottom + 16}" class="time end">${timeText(until_us, 3)}</text>
 </svg></div>`
 }

@@ -134,6 +134,7 @@ export class Latencies {
 
   /** The latency that a share (0 to 1) of all did not exceed, µs; 0: there were none. */
   percentile_us(share: number): number {
+    if (share >= 1) return this.#highest_us
     let left = Math.ceil(this.#count * share)
     for (const bucket of [...this.#buckets.keys()].sort((one, other) => one - other)) {
       left -= this.#buckets.get(bucket) as number

@@ -5,8 +5,8 @@
  * minute later. Each bar is as wide as its text, and what is left of the other is left of it here.
  */
 
-import { answerText, operationText, requestText } from './explain.ts'
-import type { Finding } from './finding.ts'
+import { answerText, operationText, requestText, spanText } from './explain.ts'
+import { culpritOf, type Finding } from './finding.ts'
 import type { Operation } from './history.ts'
 import { type Markup, markup } from './markup.ts'
 import { timeText } from './report.ts'
@@ -15,13 +15,16 @@ const CHARACTER = 7
 const BAR = 40
 const ROW = 54
 const LEFT = 84
-const TOP = 34
+const TOP = 42
 const GAP_MIN = 18
+/** So few times can each have their own label. */
+const LABELLED_MAX = 16
 const OPEN_END = 40
 /** Bars drawn; a larger example is cut. */
 const BARS_MAX = 60
 /** Room that the text of a time takes. */
 const TICK = 92
+const IDLE_US_MIN = 1000
 
 type Bar = {
   readonly operation: Operation
@@ -40,12 +43,12 @@ export function timeLine(finding: Finding): Markup {
     const own = return_us === undefined ? x.get(Infinity) : x.get(return_us)
     return own as number
   }
-  const width = Math.max(...bars.map(end)) + 16
+  const width = Math.max(...bars.map(end)) + TICK
   const height = TOP + rows.length * ROW + 8
   const cut = finding.operations.length - shown.length
   return markup`<div class="scroll"><svg width="${width}" height="${height}" role="img"
  viewBox="0 0 ${width} ${height}"><title>Operations over time</title>
-${ticks(x, height)}
+${ticks(x, height)}${idle(x, shown)}
 ${rows.map(
   (
     process,
@@ -62,7 +65,7 @@ function barMarkup(bar: Bar, at: { from: number; until: number }, finding: Findi
   const { operation, row } = bar
   const y = TOP + row * ROW
   const place = finding.order?.indexOf(operation) ?? -1
-  const culprit = operation === finding.culprit
+  const culprit = operation === culpritOf(finding)
   const badge = culprit ? '✗' : place === -1 ? undefined : String(place + 1)
   const kind = culprit
     ? 'culprit'
@@ -120,9 +123,10 @@ function scale(bars: readonly Bar[]): Map<number, number> {
     times.add(operation.return_us ?? Infinity)
   }
   const x = new Map<number, number>()
-  let last = LEFT - GAP_MIN
+  const gap = times.size <= LABELLED_MAX ? TICK : GAP_MIN
+  let last = LEFT - gap
   for (const time_us of [...times].sort((one, other) => one - other)) {
-    let at = last + (time_us === Infinity ? OPEN_END : GAP_MIN)
+    let at = last + (time_us === Infinity ? OPEN_END : gap)
     for (const { operation, width } of bars) {
       const starts = x.get(operation.call_us)
       const ends = (operation.return_us ?? Infinity) === time_us
@@ -137,14 +141,36 @@ function scale(bars: readonly Bar[]): Map<number, number> {
 function ticks(x: ReadonlyMap<number, number>, height: number): Markup[] {
   const marks: Markup[] = []
   let free = 0
+  const times = [...x.keys()].filter((time_us) => time_us !== Infinity)
+  // Milliseconds are easier to read; microseconds where two times would look the same.
+  const apart = times.every((time_us, at) => at === 0 || time_us - (times[at - 1] ?? 0) >= 1000)
   for (const [time_us, at] of x) {
     if (time_us === Infinity) continue
     marks.push(markup`<line x1="${at}" x2="${at}" y1="22" y2="${height}" class="tick"/>
 `)
     if (at < free) continue
-    marks.push(markup`<text x="${at}" y="15" class="time">${timeText(time_us)}</text>
+    marks.push(markup`<text x="${at}" y="15" class="time">${timeText(time_us, apart ? 3 : 6)}</text>
 `)
     free = at + TICK
+  }
+  return marks
+}
+
+/** How long nothing of what is shown was under way. */
+function idle(x: ReadonlyMap<number, number>, operations: readonly Operation[]): Markup[] {
+  const times = [...x.keys()]
+  const marks: Markup[] = []
+  for (let at = 1; at < times.length; at++) {
+    const from_us = times[at - 1] as number
+    const until_us = times[at] as number
+    if (until_us === Infinity || until_us - from_us < IDLE_US_MIN) continue
+    const busy = operations.some(
+      ({ call_us, return_us }) => call_us <= from_us && (return_us ?? Infinity) >= until_us,
+    )
+    if (busy) continue
+    const middle = ((x.get(from_us) as number) + (x.get(until_us) as number)) / 2
+    marks.push(markup`<text x="${middle}" y="33" class="time idle">${spanText(until_us - from_us)} later</text>
+`)
   }
   return marks
 }

@@ -4,7 +4,7 @@
  * a table tells what was done and for how long no write was acknowledged.
  */
 
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -16,7 +16,7 @@ import { saveEvidence } from './evidence.ts'
 import { NotRecovered, runNemesis, type Taken } from './nemesis.ts'
 import { parseOptions, type SuiteOptions, USAGE, UsageError } from './options.ts'
 import { gapsOf, gapTable, type StepGaps, stepLine } from './report.ts'
-import { startWorkload, type Workload } from './workload.ts'
+import { historyLines, startWorkload, type Workload } from './workload.ts'
 
 /** Quicker than the default, so that a run sees more changes of leader. */
 const TUNING = { ORDINAL_HAND_BACK_AFTER: '2s' }
@@ -86,17 +86,17 @@ async function breakAndCheck(cluster: TestCluster, workload: Workload, run: Run)
     if (!(error instanceof NotRecovered)) throw error
     wrong.push(`not recovered: ${error.message}`)
   }
-  await cluster.waitFor('something is written', () => workload.acks_ms.length > 50)
+  await cluster.waitFor('something is written', () => workload.acks_ms().length > 50)
   if (options.lie) await lie(cluster)
   await runNemesis({
     cluster,
     seed: options.seed,
     replicas: options.replicas,
     length_ms: options.minutes * 60_000,
-    acknowledged: () => workload.acks_ms.length,
+    acknowledged: () => workload.acks_ms().length,
     onTaken: (one) => {
       taken.push(one)
-      const measured = gapsOf(one, workload.acks_ms)
+      const measured = gapsOf(one, workload.acks_ms())
       gaps.push(measured)
       tell(stepLine(measured, start_ms))
     },
@@ -161,8 +161,11 @@ function summary({ holds, figures }: Verdict, { operations }: Workload): string 
   ].join('\n')
 }
 
-function writeHistory(file: string, { operations }: Workload): void {
-  writeFileSync(file, operations.map((one) => `${JSON.stringify(one)}\n`).join(''))
+/** A line at a time: a long history is no text that a process could hold. */
+function writeHistory(file: string, workload: Workload): void {
+  const descriptor = openSync(file, 'w')
+  for (const line of historyLines(workload)) writeSync(descriptor, `${line}\n`)
+  closeSync(descriptor)
 }
 
 try {

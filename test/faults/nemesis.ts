@@ -31,6 +31,8 @@ export type Taken = {
     readonly to_ms: number
     readonly note: string | undefined
   }[]
+  /** Every replica voted and was heard when it began: nothing of earlier steps was left. */
+  readonly whole: boolean
   readonly from_ms: number
   /** All deeds were over. */
   readonly over_ms: number
@@ -68,6 +70,10 @@ async function take(step: Step, options: NemesisOptions): Promise<void> {
       allVoting(cluster, { replicas, timeout_ms: VOTING_MS_MAX }),
     )
   }
+  const whole = await allVoting(cluster, { replicas, timeout_ms: 0 }).then(
+    () => true,
+    () => false,
+  )
   const from_ms = performance.now()
   const did = await orFail(`in step ${step.number} (${what})`, () =>
     Promise.all(step.actions.map((action, at) => act(cluster, action, at * step.apart_ms))),
@@ -82,7 +88,7 @@ async function take(step: Step, options: NemesisOptions): Promise<void> {
     ),
   )
   await delay(step.rest_ms)
-  options.onTaken({ step, did, from_ms, over_ms, to_ms: performance.now() })
+  options.onTaken({ step, did, whole, from_ms, over_ms, to_ms: performance.now() })
 }
 
 async function act(cluster: TestCluster, action: Action, after_ms: number) {

@@ -1,6 +1,7 @@
 /** The command line of `npm run test:faults`. */
 
 import { parseArgs } from 'node:util'
+import { minutesMax } from './workload.ts'
 
 export type SuiteOptions = {
   /** How long faults go on; the end (recovery, reading back, checking) comes on top. */
@@ -51,13 +52,15 @@ export function parseOptions(args: readonly string[]): SuiteOptions | undefined 
   const whole = (name: 'replicas' | 'api' | 'clients' | 'rate', most: number, least = 1) =>
     Math.trunc(number(name, values[name], { least, most }))
   const seed = values.seed ?? process.env['ORDINAL_SEED'] ?? String(Date.now() % 0x1_0000_0000)
+  const rate = whole('rate', 100_000)
+  const most = Math.floor(minutesMax(rate))
   return {
-    minutes: number('minutes', values.minutes, { least: 0.05, most: 24 * 60 }),
+    minutes: number('minutes', values.minutes, { least: 0.05, most }),
     seed: Math.trunc(number('seed', seed, { least: 0, most: 0xffff_ffff })),
     replicas: whole('replicas', 5, 3),
     api: whole('api', 9),
     clients: whole('clients', 256),
-    rate: whole('rate', 100_000),
+    rate,
     out: values.out,
     keep: values.keep,
     lie: values.lie,

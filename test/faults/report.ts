@@ -24,14 +24,15 @@ export function gapsOf(taken: Taken, acks_ms: readonly number[]): StepGaps {
 
 /** `  12.3 s  #4 kill the leader (db-0)  gap 1120 ms, 20 ms after it` */
 export function stepLine(gaps: StepGaps, start_ms: number): string {
-  const { step, did, from_ms } = gaps.taken
+  const { step, did, whole, from_ms } = gaps.taken
   const what = did.map(({ action, names, note }) => {
     const more = note === undefined ? '' : `: ${note}`
     return `${describeAction(action)} (${names.join(', ')}${more})`
   })
   const at = `${((from_ms - start_ms) / 1000).toFixed(1)} s`.padStart(9)
   const waited = `gap ${ms(gaps.longest_ms)}, ${ms(gaps.after_ms)} after it`
-  return `${at}  ${String(step.number).padStart(3)}  ${what.join(', and ')}  ${waited}`
+  const left = whole ? '' : ' (not all voted yet)'
+  return `${at}  ${String(step.number).padStart(3)}  ${what.join(', and ')}${left}  ${waited}`
 }
 
 type Row = { longest_ms: number[]; after_ms: number[] }
@@ -40,11 +41,7 @@ type Row = { longest_ms: number[]; after_ms: number[] }
 export function gapTable(all: readonly StepGaps[]): string {
   const rows = new Map<string, Row>()
   for (const { taken, longest_ms, after_ms } of all) {
-    const [first, second] = taken.step.actions
-    const name =
-      first === undefined || second !== undefined
-        ? 'two at once'
-        : describeKind(kindOf(first), first.who)
+    const name = groupOf(taken)
     const row = rows.get(name) ?? { longest_ms: [], after_ms: [] }
     row.longest_ms.push(longest_ms)
     row.after_ms.push(after_ms)
@@ -60,6 +57,13 @@ export function gapTable(all: readonly StepGaps[]): string {
       ms(Math.max(...row.after_ms)),
     ])
   return layOut([['what', 'times', 'median gap', 'longest gap', 'longest after it'], ...lines])
+}
+
+function groupOf({ step, whole }: Taken): string {
+  const [first, second] = step.actions
+  if (first === undefined || second !== undefined) return 'two at once'
+  const kind = describeKind(kindOf(first), first.who)
+  return whole ? kind : `${kind} (not all voted yet)`
 }
 
 function describeKind(kind: string, who: { tier: string; pick: string }): string {

@@ -10,7 +10,7 @@ import type { AnswerSource, ReadAnswer, ReadTerms } from '../../src/shared/http/
 import type { WriteCommand, WriteResult } from '../../src/shared/http/write-taker.ts'
 import type { ApiHost } from './api-host.ts'
 import type { Chance } from './chance.ts'
-import type { Intent, Operation, Outcome } from './history.ts'
+import type { Condition, Intent, Operation, Outcome } from './history.ts'
 import type { World } from './world.ts'
 
 /** Clients are near the API servers. */
@@ -52,7 +52,7 @@ export class Client {
     const condition = intent.type === 'get' ? undefined : this.#condition(intent.key)
     const now_ms = this.#world.scheduler.now_ms
     const operation = this.#world.history.begin(this.#number, intent, {
-      conditional: condition !== undefined,
+      condition: summaryOf(condition),
       now_ms,
     })
     this.busy = true
@@ -200,6 +200,14 @@ export class Client {
     const { think_ms } = this.#world.parameters.workload
     this.#next(this.#chance.random() * 2 * think_ms)
   }
+}
+
+function summaryOf(condition: TagCondition | undefined): Condition {
+  if (condition === undefined) return { type: 'none' }
+  if (condition.noneMatch === 'any') return { type: 'absent' }
+  const { match } = condition
+  const tag = match === 'any' ? undefined : match?.[0]
+  return tag === undefined ? { type: 'other' } : { type: 'revision', revision: tag.revision }
 }
 
 function writeOutcome(

@@ -35,6 +35,10 @@ export class Dns {
     this.#records.delete(ordinal)
   }
 
+  get isTroubled(): boolean {
+    return this.#trouble !== 'none'
+  }
+
   set trouble(trouble: DnsTrouble) {
     if (trouble === 'stale') this.#stale = this.#all()
     this.#trouble = trouble

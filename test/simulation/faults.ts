@@ -11,9 +11,31 @@ import type { Parameters } from './parameters.ts'
 /** What is left on a disk when its process ends: all that was written, or what chance leaves. */
 export type Power = 'lost' | 'kept'
 
+/** What replicas do that a fault may wait for. */
+export type Moment = 'candidate' | 'elected' | 'transfer-started' | 'membership' | 'snapshot'
+
+/**
+ * Armed at its time, it strikes when the next such thing happens: what goes wrong in the middle of
+ * a change is rare by chance alone.
+ */
+export type Trigger = {
+  readonly moment: Moment
+  /** It strikes who did it, instead of its own ordinal. */
+  readonly actor: boolean
+  readonly after_ms: number
+}
+
 /** One fault of a schedule. What chance it needs comes from its `seed`. */
-export type Fault = { readonly at_ms: number } & (
-  | { readonly type: 'kill'; readonly ordinal: number; readonly power: Power }
+export type Fault = {
+  readonly at_ms: number
+  readonly when?: Trigger
+} /** `down_ms`: and its machine is not there for so long. */ & (
+  | {
+      readonly type: 'kill'
+      readonly ordinal: number
+      readonly power: Power
+      readonly down_ms: number
+    }
   /** It dies after so many more effects, between any two of one step. */
   | {
       readonly type: 'fuse'
@@ -30,6 +52,13 @@ export type Fault = { readonly at_ms: number } & (
   | {
       readonly type: 'partition'
       readonly ways: readonly (readonly [string, string])[]
+      readonly for_ms: number
+    }
+  /** One replica is cut off from all others: what it says, what it is told, or both. */
+  | {
+      readonly type: 'isolate'
+      readonly ordinal: number
+      readonly direction: 'out' | 'in' | 'both'
       readonly for_ms: number
     }
   | { readonly type: 'reset-links'; readonly ordinal: number }
@@ -80,6 +109,7 @@ const WEIGHTS: Readonly<Record<FaultType, number>> = {
   'kill-all': 1,
   'rolling-restart': 1,
   partition: 6,
+  isolate: 5,
   'reset-links': 2,
   'slow-network': 1,
   dns: 1,
@@ -107,7 +137,9 @@ export function drawFaults(seed: number, parameters: Parameters): Fault[] {
   const faults: Fault[] = []
   for (let number = 0; number < count; number += 1) {
     const at_ms = Math.round(chance.between(FIRST_MS, parameters.active_ms))
-    faults.push({ at_ms, ...draw(chance, chance.pick(types), parameters) } as Fault)
+    const fault = draw(chance, chance.pick(types), parameters)
+    const when = drawTrigger(chance, fault.type)
+    faults.push({ at_ms, ...(when && { when }), ...fault } as Fault)
   }
   return faults.sort((a, b) => a.at_ms - b.at_ms)
 }
@@ -126,6 +158,26 @@ function drawTypes(chance: Chance, { beyondBudget }: Parameters): FaultType[] {
   return types.length > 0 ? types : ['kill', 'partition']
 }
 
+/** These may wait for their moment. */
+const TRIGGERED: ReadonlySet<FaultType> = new Set<FaultType>([
+  'kill',
+  'fuse',
+  'pause',
+  'isolate',
+  'restart',
+  'reset-links',
+  'hung-disk',
+])
+
+function drawTrigger(chance: Chance, type: FaultType): Trigger | undefined {
+  if (!TRIGGERED.has(type) || !chance.happens(0.4)) return undefined
+  return {
+    moment: chance.pick(['candidate', 'elected', 'transfer-started', 'membership', 'snapshot']),
+    actor: chance.happens(0.7),
+    after_ms: chance.pick([0, 0, chance.random() * 5, chance.random() * 100]),
+  }
+}
+
 type WithoutTime = Fault extends infer One
   ? One extends Fault
     ? Omit<One, 'at_ms'>
@@ -140,7 +192,9 @@ function draw(chance: Chance, type: FaultType, parameters: Parameters): WithoutT
   const for_ms = Math.round(chance.magnitude(100, 20_000))
   switch (type) {
     case 'kill':
-      return { type, ordinal, power }
+      return { type, ordinal, power, down_ms: chance.happens(0.3) ? for_ms : 0 }
+    case 'isolate':
+      return { type, ordinal, direction: chance.pick(['out', 'in', 'both']), for_ms }
     case 'fuse':
       return { type, ordinal, effects: Math.floor(chance.magnitude(1, 300)) - 1, power }
     case 'pause':

@@ -28,6 +28,11 @@ export type Intent =
       readonly minRevision: number
     }
 
+/** What a write demanded of the key, as far as it matters here. */
+export type Condition =
+  | { readonly type: 'none' | 'absent' | 'other' }
+  | { readonly type: 'revision'; readonly revision: number }
+
 export type Answer = {
   readonly status: string
   /** Of the write's result, or of the record read (0: there is none). */
@@ -49,7 +54,7 @@ export type Outcome =
 export type Operation = {
   readonly client: number
   readonly intent: Intent
-  readonly conditional: boolean
+  readonly condition: Condition
   readonly call_ms: number
   /** The newest revision that anybody had heard of when this was asked. */
   readonly known: number
@@ -76,11 +81,11 @@ export class History {
     return this.#known.at(-1)?.revision ?? 0
   }
 
-  begin(client: number, intent: Intent, at: { conditional: boolean; now_ms: number }): Operation {
+  begin(client: number, intent: Intent, at: { condition: Condition; now_ms: number }): Operation {
     const operation: Operation = {
       client,
       intent,
-      conditional: at.conditional,
+      condition: at.condition,
       call_ms: at.now_ms,
       known: this.known,
       return_ms: Number.POSITIVE_INFINITY,

@@ -6,6 +6,7 @@
  *                          nor before the last change is (Ongaro 2015)
  *   revision-order         revisions go on where the entry before ends
  *   log-time               advances by the leader's clock; at its first entry by a bounded step
+ *   acknowledged-unequal   what is acknowledged to a leader is what the leader has there
  *   acknowledged-dropped   an entry acknowledged in this term stays in the log for this term
  */
 
@@ -13,6 +14,7 @@ import type { Entry } from '../../src/database/consensus/entry.ts'
 import { decodeMembership } from '../../src/database/consensus/membership.ts'
 import type { MemberId, Membership } from '../../src/database/consensus/types.ts'
 import { LOG_TIME_STEP_MS_MAX } from '../../src/shared/limits.ts'
+import type { CoreLog } from './core-log.ts'
 import type { Course, Lead, ProtocolOptions } from './protocol.ts'
 import { Violation } from './violation.ts'
 
@@ -22,9 +24,11 @@ const ROUNDING_MS = 2
 
 type Fact = { readonly nextRevision: number; readonly time_ms: number; readonly made_ms: number }
 
-/** What is known of every entry that any core wrote. */
+/** What is known of every entry that any core wrote, and of every leader's log. */
 export class EntryFacts {
   readonly #facts = new Map<string, Fact>()
+  /** term → the log of who was elected in it. */
+  readonly leaders = new Map<number, CoreLog>()
 
   get(index: number, term: number): Fact | undefined {
     return this.#facts.get(`${index}/${term}`)
@@ -50,7 +54,8 @@ export class LogRules {
   }
 
   step(course: Course): void {
-    const { core, after, effects } = course
+    const { core, before, after, effects, log } = course
+    if (after !== undefined && before?.term !== after.term) this.#facts.leaders.set(after.term, log)
     const made_ms = this.#options.now_ms()
     for (const entry of effects.write?.entries ?? []) {
       if (after !== undefined) this.#checkProposal(course, after, entry)
@@ -110,17 +115,28 @@ export class LogRules {
     throw new Violation('commit-rule', `${what} of term ${last.term} by counting`)
   }
 
-  #checkAcknowledged({ self, core, effects, log }: Course): void {
+  #checkAcknowledged(course: Course): void {
+    const { self, core, effects, log } = course
     const { term } = core
     if (this.#acknowledged.term !== term) this.#acknowledged = { term, match: 0 }
     for (const { message } of effects.messages) {
       if (message.type !== 'append-reply' || message.rejected || message.term !== term) continue
       this.#acknowledged.match = Math.max(this.#acknowledged.match, message.match)
+      this.#demandEqual(course, message.match)
     }
     const { match } = this.#acknowledged
     if (log.lastIndex >= match) return
     const what = `${self} acknowledged entry ${match} in term ${term}`
     throw new Violation('acknowledged-dropped', `${what}, and its log ends at ${log.lastIndex}`)
+  }
+
+  #demandEqual({ self, core, log }: Course, match: number): void {
+    const leader = this.#facts.leaders.get(core.term)
+    if (leader === undefined || match <= Math.max(leader.baseIndex, log.baseIndex)) return
+    const own = log.at(match)
+    if (own !== undefined && own.chain === leader.at(match)?.chain) return
+    const what = `${self} acknowledges entry ${match} in term ${core.term}`
+    throw new Violation('acknowledged-unequal', `${what}, and the leader has another one there`)
   }
 
   #noteMembership({ core, effects }: Course): void {

@@ -2,7 +2,7 @@
 
 import { DiskBudget } from './disk-budget.ts'
 import { strikeDisk } from './disk-strikes.ts'
-import type { Fault, FaultType } from './faults.ts'
+import type { Fault, FaultType, Moment } from './faults.ts'
 import { strikeNetwork } from './network-strikes.ts'
 import { Operator } from './operator.ts'
 import { strikePod } from './pod-strikes.ts'
@@ -35,6 +35,8 @@ export class Nemesis {
   readonly #hand: Hand
   /** How to end what goes on. */
   readonly #going = new Set<() => void>()
+  /** Waiting for their moment, the oldest first. */
+  readonly #armed: Fault[] = []
   #healed = false
 
   constructor(world: World, faults: readonly Fault[]) {
@@ -62,11 +64,22 @@ export class Nemesis {
   start(): void {
     for (const fault of this.#faults) {
       this.#world.scheduler.at(fault.at_ms, undefined, () => {
-        if (this.#healed) return
-        this.#world.note(`FAULT ${JSON.stringify(fault)}`)
-        this.#strike(fault)
+        if (fault.when === undefined) this.#strike(fault)
+        else this.#armed.push(fault)
       })
     }
+    this.#world.onMoment = (moment, ordinal) => this.#noticed(moment, ordinal)
+  }
+
+  /** Something happened that faults may be waiting for. */
+  #noticed(moment: Moment, ordinal: number): void {
+    const at = this.#armed.findIndex((fault) => fault.when?.moment === moment)
+    const fault = this.#armed[at]
+    if (fault?.when === undefined) return
+    this.#armed.splice(at, 1)
+    const { when, ...rest } = fault
+    const aimed = when.actor && 'ordinal' in rest ? { ...rest, ordinal } : rest
+    this.#world.scheduler.after(when.after_ms, undefined, () => this.#strike(aimed as Fault))
   }
 
   /** Ends all that goes on. */
@@ -86,6 +99,8 @@ export class Nemesis {
   }
 
   #strike(fault: Fault): void {
+    if (this.#healed) return
+    this.#world.note(`FAULT ${JSON.stringify(fault)}`)
     strikePod(this.#hand, fault)
     strikeDisk(this.#hand, fault)
     strikeNetwork(this.#hand, fault)

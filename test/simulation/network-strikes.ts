@@ -13,6 +13,15 @@ export function strikeNetwork(hand: Hand, fault: Fault): void {
       })
       hand.struck(fault)
       return
+    case 'isolate': {
+      const ways = waysOf(hand, fault)
+      for (const [from, to] of ways) network.block(from, to)
+      hand.for(fault.for_ms, () => {
+        for (const [from, to] of ways) network.unblock(from, to)
+      })
+      hand.struck(fault)
+      return
+    }
     case 'reset-links':
       network.resetAt(`db-${fault.ordinal}`)
       hand.struck(fault)
@@ -34,4 +43,15 @@ export function strikeNetwork(hand: Hand, fault: Fault): void {
     default:
     // None of this file's.
   }
+}
+
+function waysOf({ world }: Hand, fault: Fault & { type: 'isolate' }): [string, string][] {
+  const place = `db-${fault.ordinal}`
+  const others = world.replicas.map((host) => host.place).filter((other) => other !== place)
+  const ways: [string, string][] = []
+  for (const other of others) {
+    if (fault.direction !== 'in') ways.push([place, other])
+    if (fault.direction !== 'out') ways.push([other, place])
+  }
+  return ways
 }

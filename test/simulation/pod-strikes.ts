@@ -16,7 +16,7 @@ function strikeOne(hand: Hand, fault: Fault): boolean {
   if (host === undefined || process?.alive !== true) return false
   switch (fault.type) {
     case 'kill':
-      host.kill(fault.power)
+      kill(hand, host, fault)
       return true
     case 'fuse':
       process.lightFuse(fault.effects, fault.power === 'lost' ? 'power lost' : 'killed')
@@ -34,6 +34,15 @@ function strikeOne(hand: Hand, fault: Fault): boolean {
     default:
       return false
   }
+}
+
+/** Its machine may be gone for a while: the kubelet cannot start it then. */
+function kill(hand: Hand, host: ReplicaHost, fault: Fault & { type: 'kill' }): void {
+  if (fault.down_ms > 0 && host.wanted) {
+    host.hold()
+    hand.for(fault.down_ms, () => host.release())
+  }
+  host.kill(fault.power)
 }
 
 function pause(hand: Hand, process: NonNullable<ReplicaHost['process']>, for_ms: number): boolean {

@@ -37,6 +37,7 @@ export class ReplicaHost {
   /** The kubelet starts it again. */
   #wanted = false
   #starts = 0
+  #holds = 0
   #failures = 0
   #bound: { host: string; port: number } | undefined
   /** The disk that this one had before, when it is not lost. */
@@ -91,6 +92,16 @@ export class ReplicaHost {
     this.#start()
   }
 
+  /** The kubelet cannot start it now; it is meant to run all the same. */
+  hold(): void {
+    this.#holds += 1
+  }
+
+  release(): void {
+    this.#holds -= 1
+    this.#start()
+  }
+
   /** It is not started again when it ends. */
   unwant(): void {
     this.#wanted = false
@@ -122,7 +133,7 @@ export class ReplicaHost {
 
   #start(): void {
     const world = this.#world
-    if (!this.#wanted || this.#process?.alive === true) return
+    if (!this.#wanted || this.#holds > 0 || this.#process?.alive === true) return
     this.#starts += 1
     const { drift, skew_ms } = world.parameters
     const process = new SimulatedProcess({

@@ -4,12 +4,14 @@
  */
 
 import { adjustLimits } from './adjustable-limits.ts'
+import { Calm } from './calm.ts'
 import { drawFaults } from './faults.ts'
 import { Nemesis } from './nemesis.ts'
 import { drawParameters } from './parameters.ts'
 import type { RunOptions, RunResult } from './run-seed.ts'
 import { EVENTS_MAX } from './scheduler.ts'
 import { settled, whatIsWrong } from './settle.ts'
+import { judge } from './verdict.ts'
 import { Violation } from './violation.ts'
 import { watch } from './watch.ts'
 import { World } from './world.ts'
@@ -65,6 +67,7 @@ async function play(world: World, faults: RunResult['faults']): Promise<void> {
   world.build()
   const nemesis = new Nemesis(world, faults)
   nemesis.start()
+  new Calm(world).start()
   await advance(world, world.parameters.active_ms, () => false)
   nemesis.heal()
   if (nemesis.beyond) world.count('beyond-the-budget')
@@ -77,6 +80,7 @@ async function play(world: World, faults: RunResult['faults']): Promise<void> {
   if (world.failure !== undefined) return
   try {
     history.finish()
+    judge(history.operations)
   } catch (error) {
     if (!(error instanceof Violation)) throw error
     world.fail(error.check, error.message)

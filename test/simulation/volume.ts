@@ -217,6 +217,11 @@ export class Volume {
     })
   }
 
+  /** Full, or hung. */
+  get troubled(): boolean {
+    return this.#full || this.#hungUntil_ms > this.#options.scheduler.now_ms
+  }
+
   /** Nothing moves for this long; 0: it moves again. */
   hang(for_ms: number): void {
     this.#hungUntil_ms = this.#options.scheduler.now_ms + for_ms

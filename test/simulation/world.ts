@@ -4,13 +4,14 @@
  */
 
 import { crc32c } from '@node-rs/crc32'
-import type { CoreEvent } from '../../src/database/consensus/types.ts'
+import { type CoreEvent, ordinalOf } from '../../src/database/consensus/types.ts'
 import type { ReplicaEvent } from '../../src/database/replica/replica.ts'
 import type { ClusterError } from '../../src/shared/errors.ts'
 import { ApiHost } from './api-host.ts'
 import { Chance } from './chance.ts'
 import { Client } from './client.ts'
 import { Dns } from './dns.ts'
+import type { Moment } from './faults.ts'
 import { History, type Operation, type Outcome } from './history.ts'
 import { Invariants, type Member } from './invariants.ts'
 import { Network } from './network.ts'
@@ -51,6 +52,8 @@ export class World {
   #elections = 0
   readonly #memberships = new Set<number>()
   failure: RunFailure | undefined
+  /** Told of what faults may wait for, and of who did it. */
+  onMoment: (moment: Moment, ordinal: number) => void = () => undefined
   /** Damage was done to some disk: what replicas say of damage may be true. */
   damageDone = false
 
@@ -71,7 +74,7 @@ export class World {
     this.invariants = new Invariants({
       current: () => this.#currentMember(),
       onEvent: (member, event) => this.#onCoreEvent(member, event),
-      onSituation: (situation) => this.count(situation),
+      onSituation: (situation) => this.#onSituation(situation),
       onViolation: (violation) => this.fail(violation.check, violation.message),
       protocol: {
         timing: parameters.timing,
@@ -222,6 +225,7 @@ export class World {
 
   #onCoreEvent(member: Member, event: CoreEvent): void {
     const { type, ...details } = event
+    this.#tellMoment(member, event)
     this.note(`${member.id.slice(0, 6)} ${type} ${JSON.stringify(details)}`)
     if (type === 'elected') {
       this.#elections += 1
@@ -232,6 +236,26 @@ export class World {
       if (event.why.startsWith('a quorum')) this.count('stepped-down-alone')
       if (event.why.startsWith('it was paused')) this.count('stepped-down-paused')
     } else if (type === 'membership') this.#onMembership(event)
+  }
+
+  #tellMoment(member: Member, event: CoreEvent): void {
+    const ordinal = ordinalOf(member.id)
+    if (event.type === 'role' && event.role === 'candidate') this.onMoment('candidate', ordinal)
+    else if (event.type === 'elected') this.onMoment('elected', ordinal)
+    else if (event.type === 'membership') this.onMoment('membership', ordinal)
+    else if (event.type === 'transfer-started') {
+      // The one that is to lead is as interesting as the one that leads.
+      const to = ordinalOf(event.to)
+      this.onMoment('transfer-started', this.#elections % 2 === 0 ? ordinal : to)
+    }
+  }
+
+  #onSituation(situation: string): void {
+    this.count(situation)
+    const member = this.#currentMember()
+    if (situation === 'snapshot-installed' && member !== undefined) {
+      this.onMoment('snapshot', ordinalOf(member.id))
+    }
   }
 
   #onMembership({ index, membership }: CoreEvent & { type: 'membership' }): void {

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import t from 'tap'
-import { readApiConfig, readReplicaConfig } from '../../src/shared/config.ts'
+import { readApiConfig, readDoctorConfig, readReplicaConfig } from '../../src/shared/config.ts'
 import { formatDuration, parseDuration } from '../../src/shared/duration.ts'
 import { ClusterError } from '../../src/shared/errors.ts'
 
@@ -122,4 +122,27 @@ t.test('durations', async (t) => {
   t.equal(formatDuration(1240), '1.2 s')
   t.equal(formatDuration(30_000), '30 s')
   t.equal(formatDuration(180_000), '3 min')
+})
+
+t.test('what guards a process is off unless its files are named', async (t) => {
+  const off = { peerSecretFile: undefined, tokensFile: undefined, tlsFolder: undefined }
+  const env = {
+    ORDINAL_PEER_SECRET_FILE: '/p/secret',
+    ORDINAL_TOKENS_FILE: '/a/tokens',
+    ORDINAL_TLS_FOLDER: '/tls',
+  }
+  const on = { peerSecretFile: '/p/secret', tokensFile: '/a/tokens', tlsFolder: '/tls' }
+  for (const read of [readReplicaConfig, readApiConfig, readDoctorConfig]) {
+    t.match(read({ ORDINAL_NAME: 'db-0' }), off)
+    t.match(read({ ORDINAL_NAME: 'db-0', ...env }), on)
+  }
+})
+
+t.test('the doctor takes the environment of either tier', async (t) => {
+  const alone = readDoctorConfig({})
+  t.match(alone, { name: hostname(), cluster: 'db', data: undefined, inCluster: false })
+  const pod = { ORDINAL_NAME: 'db-2', ORDINAL_DATA: '/data', KUBERNETES_SERVICE_HOST: '10.0.0.1' }
+  t.match(readDoctorConfig(pod), { name: 'db-2', data: '/data', inCluster: true })
+  const named = { ORDINAL_CLUSTER: 'shop-db', ORDINAL_SERVICE: 'shop-db-headless' }
+  t.equal(readDoctorConfig(named).cluster, 'shop-db')
 })

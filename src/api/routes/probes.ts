@@ -17,7 +17,7 @@ export type ProbeContext = {
   readonly registry: Registry
 }
 
-/** Registers /livez, /healthz, /readyz and /metrics. */
+/** Registers /livez, /healthz, /startupz, /readyz and /metrics. */
 export function registerProbeRoutes(app: FastifyInstance, context: ProbeContext): void {
   const { face, registry } = context
   const tell = (reply: FastifyReply, route: RouteCount, state: { ok: boolean; text: string }) => {
@@ -26,8 +26,8 @@ export function registerProbeRoutes(app: FastifyInstance, context: ProbeContext)
     face.send(reply, route, { status: state.ok ? 200 : 503, headers, body })
   }
   const method = ['GET', 'HEAD']
-  for (const url of ['/livez', '/healthz']) {
-    // That this runs is the proof: the event loop moves. There is no other state to look after.
+  for (const url of ['/livez', '/healthz', '/startupz']) {
+    // That this runs is the proof: it listens and the event loop moves. There is no other state.
     const handler = (request: FastifyRequest, reply: FastifyReply): void => {
       tell(reply, face.route(request.method, url), { ok: true, text: 'ok' })
     }
@@ -51,7 +51,7 @@ export function registerProbeRoutes(app: FastifyInstance, context: ProbeContext)
       return reply
     },
   })
-  for (const url of ['/livez', '/healthz', '/readyz', '/metrics']) {
+  for (const url of ['/livez', '/healthz', '/startupz', '/readyz', '/metrics']) {
     refuseOtherMethods(app, face, { url, allowed: method })
   }
 }

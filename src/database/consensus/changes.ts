@@ -11,18 +11,23 @@ import { proposeMembership, syncProgress } from './replication.ts'
 import type { CoreState, Leading } from './state.ts'
 import { handOverBeforeRemoval, isCaughtUp } from './transfer.ts'
 import type { MemberId, Membership } from './types.ts'
-import { ordinalOf } from './types.ts'
 import { committedInTerm } from './verbs.ts'
 
 /** A peer of this cluster said hello. Every replica remembers: any may have to act on it. */
 export function handleHeard(state: CoreState, member: MemberId): void {
   const { heard } = state
-  for (let at = heard.length - 1; at >= 0; at -= 1) {
-    // The latest incarnation of an ordinal is the one that counts.
-    if (ordinalOf(heard[at] as MemberId) === ordinalOf(member)) heard.splice(at, 1)
-  }
+  forgetHeard(state, member)
   heard.push(member)
   if (heard.length > HEARD_MEMBERS_MAX) heard.shift()
+}
+
+/**
+ * Its link has ended; it will say hello on the next one. Of two processes with one ordinal the one
+ * that stays is remembered, whichever spoke first.
+ */
+export function forgetHeard(state: CoreState, member: MemberId): void {
+  const at = state.heard.indexOf(member)
+  if (at >= 0) state.heard.splice(at, 1)
 }
 
 /** A member is to leave for good; only a leader takes notice (the caller asks again). */

@@ -11,7 +11,7 @@
  */
 
 import { assertNever } from '../../shared/assert.ts'
-import { handleHeard, handleRemove, tickMembership } from './changes.ts'
+import { forgetHeard, handleHeard, handleRemove, tickMembership } from './changes.ts'
 import { countVote, tickElection } from './election.ts'
 import { handleRead, startRound, tickReads } from './reads.ts'
 import { receive, receiveSnapshot } from './receive.ts'
@@ -137,6 +137,7 @@ function dispatch(state: CoreState, input: Input): void {
       return
     case 'unreachable':
       handleUnreachable(state, input.to)
+      forgetHeard(state, input.to)
       return
     case 'compacted':
       state.log.compact(Math.min(input.index, state.commit))

@@ -221,8 +221,8 @@ export function maybeCommit(state: CoreState, leading: Leading): void {
   for (const voter of voters) scratch.push(voter.match)
   const index = quorumValue(scratch)
   if (index <= state.commit || index < leading.firstIndex) return
-  const awaited = Math.max(leading.firstIndex, state.log.membershipIndex)
-  const urgent = state.commit < awaited && awaited <= index
+  const wanted = Math.max(leading.firstIndex, state.log.membershipIndex)
+  const urgent = state.commit < wanted && wanted <= index
   advanceCommit(state, index)
   if (urgent) leading.commitNotice = 'urgent'
   else if (leading.commitNotice === 'none') leading.commitNotice = 'due'

@@ -1,9 +1,9 @@
 /**
  * The peer port: links from replicas and API servers, and snapshots. Everything else is a 404.
  *
- * The order of the checks is fixed: certificate (with TLS), secret, shape of the headers, cluster, ordinal meant, then what
- * the replica itself knows (removed incarnations). Nothing of this replica is told to who does not
- * hold the secret.
+ * The order of the checks is fixed: certificate (with TLS), secret, shape of the headers, cluster,
+ * ordinal meant, then what the replica itself knows (removed incarnations). Nothing of this replica
+ * is told to who does not hold the secret.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'

@@ -13,7 +13,6 @@
 
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
-import { APPLIED_BYTES_MAX } from '../../shared/limits.ts'
 import { Core } from '../consensus/core.ts'
 import type { Entry } from '../consensus/entry.ts'
 import type {
@@ -31,20 +30,13 @@ import type { KvMeta } from '../kv/types.ts'
 import { Applier } from './applier.ts'
 import { DiskWriter, type SyncedBatch } from './disk-writer.ts'
 import type { Fingerprint } from './fingerprints.ts'
+import { FlushTimer } from './flush-timer.ts'
 import { LogMeter } from './log-meter.ts'
 import type { IncomingSnapshot, Storage, StoredState, Transport } from './ports.ts'
 import type { Batch, Origin } from './proposals.ts'
 import { Proposer } from './proposer.ts'
 import { SnapshotExchange } from './snapshot-exchange.ts'
 import { type ReadTerms, type ReadWaiter, WaitingReads } from './waiting-reads.ts'
-
-/**
- * Applied changes reach the disk this long after the first of them, or sooner when there are
- * APPLIED_BYTES_MAX of them: never by themselves while batches follow each other, but not with
- * each batch either. A session or a key changed again meanwhile is written once, and what a client
- * waits for is its log entry alone. Until then they are in memory and in the log.
- */
-const FLUSH_AFTER_MS = 50
 
 export type LoopOptions = {
   readonly storage: Storage
@@ -78,8 +70,7 @@ export class Loop {
   #held: Outgoing[] = []
   #persisted = 0
   #tick: Timer | undefined
-  #flush: Timer | undefined
-  #flushDue = false
+  readonly #flush: FlushTimer
 
   constructor(options: LoopOptions) {
     this.#options = options
@@ -95,12 +86,8 @@ export class Loop {
     })
     this.writer = new DiskWriter(storage, {
       takeChanges: () => {
-        if (!this.#flushDue && this.#applier.kv.unwritten_bytes < APPLIED_BYTES_MAX)
-          return undefined
-        // Whatever was applied rides with this batch: nothing is left to be flushed.
-        this.#flushDue = false
-        this.#flush?.cancel()
-        this.#flush = undefined
+        if (!this.#flush.isDue(this.#applier.kv.unwritten_bytes)) return undefined
+        this.#flush.stop()
         return this.#applier.takeChanges()
       },
       beforeContent: options.beforeContent,
@@ -108,6 +95,7 @@ export class Loop {
       onFree: () => this.#proposer.schedule(),
       onFailed: (error) => this.#fail(error),
     })
+    this.#flush = new FlushTimer(clock, () => this.writer.flush())
     this.#proposer = new Proposer({
       ready: () => !this.#halted && !this.writer.busy && this.#core.canPropose,
       propose: (batch, proposed) => this.#propose(batch, proposed),
@@ -332,11 +320,7 @@ export class Loop {
     this.#applier.commit(entries)
     this.#reads.advanced()
     this.#proposer.schedule()
-    this.#flush ??= this.#options.clock.after(FLUSH_AFTER_MS, () => {
-      this.#flush = undefined
-      this.#flushDue = true
-      this.writer.flush()
-    })
+    this.#flush.start()
   }
 
   async #load(to: MemberId, from: number, bytes_max: number): Promise<void> {
@@ -390,7 +374,7 @@ export class Loop {
     this.#halted = true
     this.writer.stop()
     this.#tick?.cancel()
-    this.#flush?.cancel()
+    this.#flush.stop()
     this.#held = []
     this.#inputs = []
   }

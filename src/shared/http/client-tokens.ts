@@ -53,8 +53,9 @@ export class ClientTokens {
     }
   }
 
-  /** The token to show where this process is the client: the first one. */
+  /** The token to show where this process is the client: the first one in the file now. */
   get first(): string {
+    if (this.#clock.now_ms() - this.#looked_ms >= SECRET_POLL_MS) this.#look()
     return this.#first
   }
 

@@ -30,6 +30,8 @@ export class Load {
   readonly #clients: readonly Client[]
   readonly #recorder: Recorder
   readonly #clock: Clock
+  /** Keys with an acknowledged write, and with any that may have taken effect. */
+  readonly #written = new Set<string>()
   readonly #touched = new Set<string>()
   #next_ms = 0
   #stopped = false
@@ -56,10 +58,10 @@ export class Load {
     this.#stopped = true
   }
 
-  /** Reads each key that was written to, until it is answered or time is up. */
+  /** Reads each key with an acknowledged write, until it is answered or time is up. */
   async readAll(timeout_ms: number): Promise<void> {
     const until_ms = this.#clock.now_ms() + timeout_ms
-    const left = [...this.#touched]
+    const left = [...this.#written]
     const work = async (process: number) => {
       for (let key = left.pop(); key !== undefined; key = left.pop()) {
         while (this.#clock.now_ms() < until_ms && !this.#recorder.overflowing) {
@@ -113,7 +115,9 @@ export class Load {
     const call = this.#recorder.call(process, step)
     const meaning = await this.#send(this.#clientOf(process), step)
     this.#recorder.answer(call, meaning, counted)
-    if (step.action.type === 'put' && meaning.outcome.type !== 'fail') this.#touched.add(step.key)
+    const { type } = meaning.outcome
+    if (type === 'written' || type === 'deleted') this.#written.add(step.key)
+    if (step.action.type === 'put' && type !== 'fail') this.#touched.add(step.key)
     return meaning
   }
 

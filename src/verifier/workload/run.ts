@@ -16,6 +16,8 @@ export type RunOptions = LoadOptions & {
   readonly duration_ms: number
   /** What a server is given for each request. */
   readonly timeout_ms: number
+  /** All keys must have been read within this time after the load; less where that was ended. */
+  readonly readBack_ms: number
 }
 
 /** A glance at a run that is under way. */
@@ -60,9 +62,8 @@ export type Run = {
   clear(): Promise<void>
 }
 
-/** Time in which all keys must have been read in the end, ms; less when the run was ended early. */
-const FINAL_READS_MS_MAX = 30_000
-const FINAL_READS_ASKED_MS_MAX = 10_000
+/** Who ended the load waits for the last reads no longer than this. */
+const READ_BACK_ASKED_MS_MAX = 10_000
 /** The load's end and its recorder's limits are looked at this often. */
 const WATCH_MS = 50
 
@@ -94,7 +95,10 @@ export async function runWorkload(
     const load_us = recorder.now_us()
     const gap = recorder.statistics.longestGap(load_us)
     glances.phase = 'final reads'
-    await load.readAll(endedBy === 'asked' ? FINAL_READS_ASKED_MS_MAX : FINAL_READS_MS_MAX)
+    const { readBack_ms } = options
+    await load.readAll(
+      endedBy === 'asked' ? Math.min(READ_BACK_ASKED_MS_MAX, readBack_ms) : readBack_ms,
+    )
     const run: Run = {
       options,
       operations: recorder.operations,

@@ -77,6 +77,14 @@ export const inReplication: readonly Mutant[] = [
         find: 'const writes = this.#pending\n    this.#pending = []',
         replace: 'const writes = this.#pending.splice(0, 1)',
       },
+      {
+        // What was applied goes with the last one: it may rest on entries of any before.
+        file: 'src/database/replica/disk-writer.ts',
+        find: 'const changes = this.#handlers.takeChanges()',
+        replace:
+          'const last = this.#pending.length === 0\n' +
+          '    const changes = last ? this.#handlers.takeChanges() : undefined',
+      },
     ],
     edits: [
       {

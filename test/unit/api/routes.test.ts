@@ -356,7 +356,7 @@ t.test(
 t.test('the metrics port answers like the client port, with the probes alone', async (t) => {
   const { api } = await start(t)
   t.teardown(() => api.probes.close())
-  for (const url of ['/livez', '/healthz', '/readyz', '/metrics']) {
+  for (const url of ['/livez', '/healthz', '/startupz', '/readyz', '/metrics']) {
     t.equal((await api.probes.inject(url)).statusCode, 200, url)
   }
   for (const url of ['/nothing', '/v1/kv/a']) {

@@ -237,3 +237,13 @@ t.test(
     t.end()
   },
 )
+
+t.test('of two processes with one ordinal the one whose link is up is let in', (t) => {
+  const { harness, leader } = formed(3)
+  harness.step(leader, { type: 'heard', member: '3/stays' })
+  harness.step(leader, { type: 'heard', member: '3/goes' })
+  harness.step(leader, { type: 'unreachable', to: '3/goes' })
+  harness.run(300)
+  t.same(leader.core?.status().membership?.learners, ['3/stays'])
+  t.end()
+})

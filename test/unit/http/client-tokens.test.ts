@@ -56,6 +56,17 @@ t.test('tokens come and go with the file, the remembered ones too', async (t) =>
   t.same(lines, [reread, reread, 'client tokens cannot be reread; the last ones stay'])
 })
 
+t.test('a client shows the first token that is in the file now', async (t) => {
+  const clock = new FakeClock()
+  const secret = mounted(t, 'old\nnew\n')
+  const tokens = new ClientTokens({ file: secret.file('tokens'), clock })
+  t.equal(tokens.first, 'old')
+  secret.replace({ tokens: 'new\nold\n' })
+  t.equal(tokens.first, 'old', 'within a second nobody looks')
+  await clock.advance(SECRET_POLL_MS)
+  t.equal(tokens.first, 'new')
+})
+
 async function guarded(t: Teardown, except: readonly string[] = []) {
   const face = new Face({ name: 'x', revision: () => 0 })
   const tokens = new ClientTokens({ file: mounted(t, 'good\n').file('tokens') })

@@ -86,6 +86,7 @@ t.test('plain HTTP and noise end their connection and nothing else', async (t) =
   const heard = await open(t, port, 'ca-a')
   heard.socket.write(PUT('xyz'))
   await answered(heard, '\r\n\r\n3')
+  t.match(heard.text, /^HTTP\/1\.1 200 OK/)
 })
 
 t.test('the port that servers share speaks HTTPS as well', async (t) => {
@@ -98,4 +99,5 @@ t.test('the port that servers share speaks HTTPS as well', async (t) => {
   const heard = await open(t, port, 'ca-a')
   heard.socket.write(PUT('four'))
   await answered(heard, '\r\n\r\n4')
+  t.match(heard.text, /^HTTP\/1\.1 200 OK/)
 })

@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { type Answer, decode, encode } from 'dns-packet'
 import t from 'tap'
 import { clusterDomainIn, DnsDiscovery, ordinalIn } from '../../../src/database/peers/discovery.ts'
 import { DnsZone, type ZoneReplica } from '../../../src/local/dns-zone.ts'
@@ -121,6 +122,43 @@ t.test('a server that is silent, or answers garbage, is no-replica soon', async 
     await t.rejects(new DnsDiscovery({ ...OPTIONS, servers }).lookup(), { code: 'no-replica' })
     t.ok(performance.now() - started_ms < 4000)
   }
+})
+
+/** A DNS server with these records, by name and type. */
+async function serverWith(test: Teardown, records: Readonly<Record<string, Answer>>) {
+  const socket = createSocket('udp4')
+  test.teardown(() => socket.close())
+  socket.on('message', (bytes, from) => {
+    const query = decode(bytes)
+    const [question] = query.questions ?? []
+    const answer = records[`${question?.type} ${question?.name}`]
+    const answers = answer === undefined ? [] : [answer]
+    const known = Object.keys(records).some((key) => key.endsWith(` ${question?.name}`))
+    const reply = { id: query.id, type: 'response', flags: known ? 0 : 3, answers } as const
+    socket.send(encode({ ...reply, questions: query.questions ?? [] }), from.port, from.address)
+  })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  return [`127.0.0.1:${socket.address().port}`]
+}
+
+t.test('another Service is found by the SRV record of its client port', async (t) => {
+  const name = 'db-api.default.svc.cluster.local'
+  const srv = (of: string, port: number): Answer => {
+    const data = { port, target: of, priority: 0, weight: 100 }
+    return { type: 'SRV', name: `_client._tcp.${of}`, data }
+  }
+  const empty = 'db-read.default.svc.cluster.local'
+  const servers = await serverWith(t, {
+    [`SRV _client._tcp.${name}`]: srv(name, 80),
+    [`A ${name}`]: { type: 'A', name, data: '10.9.0.1' },
+    [`SRV _client._tcp.${empty}`]: srv(empty, 80),
+  })
+  const discovery = new DnsDiscovery({ ...OPTIONS, servers })
+  t.equal(discovery.serviceName('db-api'), name)
+  t.same(await discovery.findService('db-api'), { name, host: '10.9.0.1', port: 80 })
+  t.equal(await discovery.findService('db-leader'), undefined)
+  await t.rejects(discovery.findService('db-read'), { code: 'no-replica', message: /no address/ })
 })
 
 t.test('ordinals are read from the names of this StatefulSet only', async (t) => {

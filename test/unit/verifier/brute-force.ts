@@ -7,10 +7,20 @@ import type { Condition, Operation } from '../../../src/verifier/history.ts'
 
 type State = { readonly value: string; readonly revision: number | undefined } | undefined
 
-/** There is an order that explains all answers. For at most about ten operations. */
-export function isLinearizable(history: readonly Operation[]): boolean {
+/**
+ * There is an order that explains all answers. For at most about ten operations. `start`: the key
+ * holds nothing at first, or anything that nobody tells of.
+ */
+export function isLinearizable(
+  history: readonly Operation[],
+  start: 'absent' | 'any' = 'absent',
+): boolean {
   const operations = history.filter(matters)
-  return assignments(operations).some((revisions) => search(operations, revisions))
+  const other: State = { value: '(from before)', revision: undefined }
+  const starts = start === 'any' ? [undefined, other] : [undefined]
+  return assignments(operations).some((revisions) =>
+    starts.some((state) => search(operations, revisions, state)),
+  )
 }
 
 function matters({ action, outcome }: Operation): boolean {
@@ -54,7 +64,11 @@ function assignments(operations: readonly Operation[]): Map<string, number>[] {
   return all
 }
 
-function search(operations: readonly Operation[], revisions: ReadonlyMap<string, number>): boolean {
+function search(
+  operations: readonly Operation[],
+  revisions: ReadonlyMap<string, number>,
+  start: State,
+): boolean {
   const go = (left: readonly Operation[], state: State): boolean => {
     if (left.every(({ outcome }) => outcome.type === 'unknown')) return true
     return left.some((next) => {
@@ -70,7 +84,7 @@ function search(operations: readonly Operation[], revisions: ReadonlyMap<string,
       )
     })
   }
-  return go(operations, undefined)
+  return go(operations, start)
 }
 
 function holds(condition: Condition | undefined, state: State): boolean {

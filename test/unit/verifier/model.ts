@@ -5,7 +5,7 @@
  */
 
 import type { Action, Condition, Operation, Outcome } from '../../../src/verifier/history.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../../../src/verifier/random.ts'
 
 export type ModelOptions = {
   readonly operations: number

@@ -1,0 +1,300 @@
+import t from 'tap'
+import { checkHistory } from '../../../src/verifier/check-history.ts'
+import type { Operation } from '../../../src/verifier/history.ts'
+import { buildKeyProblem } from '../../../src/verifier/key-problem.ts'
+import { findOrder } from '../../../src/verifier/linearizability.ts'
+import { randomOf } from '../../../src/verifier/random.ts'
+import { isLinearizable } from './brute-force.ts'
+import { disturb } from './disturbance.ts'
+import { makeHistory } from './model.ts'
+import {
+  at,
+  ifAbsent,
+  lostPut,
+  lostRemove,
+  operation,
+  put,
+  read,
+  readNothing,
+  refusedPut,
+  remove,
+} from './operations.ts'
+import { seedOfRun } from './seed.ts'
+
+const LIMITS = { steps_max: 1_000_000, memory_bytes_max: 100_000_000 }
+const search = (operations: readonly Operation[]) => findOrder(buildKeyProblem(operations), LIMITS)
+
+/** Cases by hand: the history, and whether an order explains it. */
+const CASES: Readonly<Record<string, readonly [boolean, readonly Operation[]]>> = {
+  'nothing at all': [true, []],
+  'a read of what was written': [true, [put(0, 'a', [0, 10], 1), read(1, 'a', [20, 30], 1)]],
+  'a read of nothing before anything was written': [true, [readNothing(0, [0, 10])]],
+  'a concurrent read may see the old or the new': [
+    true,
+    [
+      put(0, 'a', [0, 10], 1),
+      put(0, 'b', [20, 60], 2),
+      read(1, 'a', [25, 30], 1),
+      read(1, 'b', [35, 40], 2),
+      read(2, 'a', [26, 50], 1),
+    ],
+  ],
+  'having seen the new, a client sees the old': [
+    false,
+    [
+      put(0, 'a', [0, 10], 1),
+      put(0, 'b', [20, 60], 2),
+      read(1, 'b', [25, 30], 2),
+      read(1, 'a', [35, 40], 1),
+    ],
+  ],
+  'having seen the new, another client sees the old': [
+    false,
+    [
+      put(0, 'a', [0, 10], 1),
+      put(0, 'b', [20, 60], 2),
+      read(1, 'b', [25, 30], 2),
+      read(2, 'a', [35, 40], 1),
+    ],
+  ],
+  'a stale value after the new one was acknowledged': [
+    false,
+    [put(0, 'a', [0, 10], 1), put(0, 'b', [20, 30], 2), read(1, 'a', [40, 50], 1)],
+  ],
+  'two concurrent puts are seen in different orders': [
+    false,
+    [
+      put(0, 'a', [0, 50], 1),
+      put(1, 'b', [0, 50], 2),
+      read(2, 'a', [60, 70], 1),
+      read(3, 'b', [80, 90], 2),
+    ],
+  ],
+  'an acknowledged write is gone': [false, [put(0, 'a', [0, 10], 1), readNothing(1, [20, 30])]],
+  'a deleted value is back': [
+    false,
+    [put(0, 'a', [0, 10], 1), remove(0, [20, 30], 2), read(1, 'a', [40, 50], 1)],
+  ],
+  'a delete finds what was deleted already': [
+    false,
+    [put(0, 'a', [0, 10], 1), remove(0, [20, 30], 2), remove(1, [40, 50], 3)],
+  ],
+  'two concurrent deletes of one value both find it': [
+    false,
+    [put(0, 'a', [0, 10], 1), remove(0, [20, 30], 2), remove(1, [20, 30], 3)],
+  ],
+  'a write of unknown outcome never takes effect': [
+    true,
+    [put(0, 'a', [0, 10], 1), lostPut(1, 'b', [20, 30]), read(2, 'a', [40, 50], 1)],
+  ],
+  'a write of unknown outcome takes effect much later': [
+    true,
+    [
+      put(0, 'a', [0, 10], 1),
+      lostPut(1, 'b', [20, 30]),
+      read(2, 'a', [40, 50], 1),
+      read(2, 'b', [60, 70], 2),
+    ],
+  ],
+  'a write of unknown outcome takes effect twice': [
+    false,
+    [
+      put(0, 'a', [0, 10], 1),
+      lostPut(1, 'b', [20]),
+      read(2, 'b', [40, 50], 2),
+      put(0, 'c', [60, 70], 3),
+      read(2, 'b', [80, 90], 2),
+    ],
+  ],
+  'a write of unknown outcome is seen before it was sent': [
+    false,
+    [read(2, 'b', [0, 10], 2), lostPut(1, 'b', [20])],
+  ],
+  'a delete of unknown outcome explains one absence': [
+    true,
+    [put(0, 'a', [0, 10], 1), lostRemove(1, [20]), readNothing(2, [40, 50])],
+  ],
+  'a delete of unknown outcome explains two deletions': [
+    false,
+    [
+      put(0, 'a', [0, 10], 1),
+      lostRemove(1, [20]),
+      readNothing(2, [40, 50]),
+      put(0, 'b', [60, 70], 3),
+      readNothing(2, [80, 90]),
+    ],
+  ],
+  'a write that was refused is no write': [
+    true,
+    [
+      put(0, 'a', [0, 10], 1),
+      operation(1, [20, 30], { type: 'put', value: 'b' }, { type: 'fail' }),
+      read(2, 'a', [40, 50], 1),
+    ],
+  ],
+  'compare and set: one after the other': [
+    true,
+    [
+      put(0, 'a', [0, 10], 1),
+      put(1, 'b', [20, 30], 2, { if: at(1) }),
+      put(2, 'c', [20, 40], 3, { if: at(2) }),
+      read(0, 'c', [50, 60], 3),
+    ],
+  ],
+  'compare and set: two win on one revision': [
+    false,
+    [
+      put(0, 'a', [0, 10], 1),
+      put(1, 'b', [20, 40], 2, { if: at(1) }),
+      put(2, 'c', [20, 40], 3, { if: at(1) }),
+    ],
+  ],
+  'a 412 tells a revision that was replaced before': [
+    false,
+    [
+      put(0, 'a', [0, 10], 1),
+      put(0, 'b', [20, 30], 2),
+      refusedPut(1, 'c', [40, 50], { if: at(7), revision: 1 }),
+    ],
+  ],
+  'a 412 although the condition held all the time': [
+    false,
+    [put(0, 'a', [0, 10], 1), refusedPut(1, 'b', [20, 30], { if: at(1) })],
+  ],
+  'if absent: two win': [
+    false,
+    [
+      put(0, 'a', [0, 20], 1, { if: ifAbsent, created: true }),
+      put(1, 'b', [0, 20], 2, { if: ifAbsent, created: true }),
+    ],
+  ],
+  'if absent: the second one wins after a delete': [
+    true,
+    [
+      put(0, 'a', [0, 40], 1, { if: ifAbsent, created: true }),
+      remove(2, [0, 40], 2),
+      put(1, 'b', [0, 40], 3, { if: ifAbsent, created: true }),
+    ],
+  ],
+  'if absent: refused where there is nothing': [
+    false,
+    [refusedPut(0, 'a', [0, 10], { if: ifAbsent })],
+  ],
+  'a put says that it made a key which exists': [
+    false,
+    [put(0, 'a', [0, 10], 1, { created: true }), put(0, 'b', [20, 30], 2, { created: true })],
+  ],
+  'a put says that it replaced a key which does not exist': [
+    false,
+    [put(0, 'a', [0, 10], 1, { created: false })],
+  ],
+  'a 304 for what was replaced before': [
+    false,
+    [
+      put(0, 'a', [0, 10], 1),
+      put(0, 'b', [20, 30], 2),
+      operation(1, [40, 50], { type: 'read', unless: 1 }, { type: 'not-modified' }),
+    ],
+  ],
+  'a revision nobody was told is that of the unknown write': [
+    true,
+    [
+      put(0, 'a', [0, 10], 1),
+      lostPut(1, 'b', [20]),
+      refusedPut(2, 'c', [40, 50], { if: at(1), revision: 2 }),
+      put(2, 'd', [60, 70], 3, { if: at(2) }),
+    ],
+  ],
+  'a revision nobody was told, and no write that can have it': [
+    false,
+    [put(0, 'a', [0, 10], 1), refusedPut(2, 'c', [40, 50], { if: at(1), revision: 2 })],
+  ],
+  'revisions told wrongly do not hide a stale value': [
+    false,
+    [put(0, 'a', [0, 10], 9), put(0, 'b', [20, 30], 2), read(1, 'a', [40, 50], 9)],
+  ],
+  'revisions in the wrong order do not condemn a right history': [
+    true,
+    [put(0, 'a', [0, 50], 9), put(1, 'b', [0, 50], 2), read(2, 'b', [60, 70], 2)],
+  ],
+  'equal times are concurrent': [
+    true,
+    [put(0, 'a', [0, 10], 1), put(0, 'b', [10, 20], 2), read(1, 'a', [20, 20], 1)],
+  ],
+}
+
+for (const [name, [holds, operations]] of Object.entries(CASES)) {
+  t.test(name, async (t) => {
+    const found = search(operations)
+    t.equal(found.type, holds ? 'linearizable' : 'not-linearizable')
+    t.equal(isLinearizable(operations), holds, 'so says the brute force')
+    if (found.type === 'linearizable') t.ok(found.order.length <= operations.length)
+  })
+}
+
+const seed = seedOfRun()
+
+t.test(`random histories of a model hold (ORDINAL_SEED=${seed})`, async (t) => {
+  for (let round = 0; round < 400; round++) {
+    const random = randomOf(seed + round)
+    const operations = makeHistory(random, {
+      operations: 20 + random.below(150),
+      processes: 1 + random.below(12),
+      keys: 1 + random.below(3),
+      unknown: random.pick([0, 0.05, 0.3]),
+      deletes: random.pick([0, 0.1, 0.5]),
+      conditions: random.pick([0, 0.3, 0.7]),
+      staleReads: random.pick([0, 0.1, 0.4]),
+      terse: random.pick([0, 0.3]),
+    })
+    const { holds, findings } = checkHistory(operations)
+    if (holds === 'yes') continue
+    t.equal(holds, 'yes', `round ${round}: ${findings[0]?.explanation}`)
+    return
+  }
+  t.pass('all held')
+})
+
+t.test(`the search agrees with the brute force (ORDINAL_SEED=${seed})`, async (t) => {
+  const counts = { linearizable: 0, 'not-linearizable': 0, undecided: 0 }
+  for (let round = 0; round < 3000; round++) {
+    const random = randomOf(seed + round)
+    const made = makeHistory(random, {
+      operations: 3 + random.below(6),
+      processes: 2 + random.below(4),
+      keys: 1,
+      unknown: random.pick([0, 0.2, 0.4]),
+      deletes: random.pick([0, 0.2, 0.5]),
+      conditions: random.pick([0, 0.3, 0.8]),
+      reads: random.pick([0.3, 0.6]),
+      staleReads: 0,
+      terse: random.pick([0, 0.5]),
+    })
+    const operations = random.chance(0.7) ? disturb(made, random) : made
+    const { type } = search(operations)
+    counts[type]++
+    const wanted = isLinearizable(operations) ? 'linearizable' : 'not-linearizable'
+    if (type === wanted) continue
+    t.equal(type, wanted, `round ${round}: ${JSON.stringify(operations)}`)
+    return
+  }
+  t.ok(counts.linearizable > 500 && counts['not-linearizable'] > 200, JSON.stringify(counts))
+})
+
+t.test('a search that meets its limits is undecided, and says why', async (t) => {
+  const operations = makeHistory(randomOf(1), { operations: 200, processes: 8, keys: 1 })
+  const few = findOrder(buildKeyProblem(operations), { ...LIMITS, steps_max: 20 })
+  t.match(few, { type: 'undecided', reason: /more than 20 steps/ })
+  const verdict = checkHistory(operations, { steps_max: 20 })
+  t.equal(verdict.holds, 'undecided')
+  t.match(verdict.undecided[0], /^the key k0: the search took more than/)
+})
+
+t.test('a hundred thousand operations of 64 clients on one key', async (t) => {
+  const random = randomOf(5)
+  const options = { operations: 100_000, processes: 64, keys: 1, staleReads: 0, unknown: 0.001 }
+  const operations = makeHistory(random, options)
+  const verdict = checkHistory(operations)
+  t.equal(verdict.holds, 'yes')
+  t.ok(verdict.figures.steps < 200_000, `${verdict.figures.steps} steps`)
+})
