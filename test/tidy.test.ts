@@ -51,7 +51,8 @@ const ROOMS: Readonly<Record<string, readonly RegExp[]>> = {
   local: [/^shared\//],
   client: [],
   dashboard: [/^shared\//],
-  verifier: [/^client\//, /^shared\//],
+  verifier: [/^shared\/assert\.ts$/],
+  'verifier/workload': [/^client\//, /^verifier\//, /^shared\//],
   shared: [],
 }
 
@@ -66,6 +67,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly rooms: readonly strin
 const PURE: Readonly<Record<string, readonly string[]>> = {
   'database/consensus': ['@node-rs/crc32', 'node:buffer'],
   'database/kv': ['@node-rs/crc32', 'node:buffer', 'node:crypto'],
+  verifier: [],
 }
 const IMPURE = new RegExp(
   [

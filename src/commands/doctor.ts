@@ -13,7 +13,7 @@ import { contentOf, fileFinding, opened, tlsFindings } from '../doctor/credentia
 import { about, allWell, type Check, type Finding } from '../doctor/finding.ts'
 import { checkPeers } from '../doctor/peers.ts'
 import { jsonOf, textOf } from '../doctor/report.ts'
-import { checkServices } from '../doctor/services.ts'
+import { checkServices } from '../doctor/endpoints.ts'
 import { checkUrl } from '../doctor/url.ts'
 import { checkOwnVolume } from '../doctor/volume.ts'
 import { systemClock } from '../shared/clock.ts'

@@ -9,7 +9,7 @@ import { clockFinding } from './clock.ts'
 import { clusterFindings } from './cluster.ts'
 import { about, type Finding } from './finding.ts'
 import { documentOf, type HttpGet } from './http-get.ts'
-import { TOKEN_REMEDY } from './services.ts'
+import { TOKEN_REMEDY } from './endpoints.ts'
 
 export type UrlOptions = {
   /** `http://localhost:8080` */

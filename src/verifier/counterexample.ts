@@ -91,14 +91,16 @@ class Shrinking {
   /** The plainest story there is: an answer, what it names, and one write in between. */
   #plain(suspect: Operation): Kept | undefined {
     if (classOf(suspect.outcome) !== 'ok') return undefined
-    const story = [suspect, ...this.#sourcesOf(suspect).filter(tookEffect)]
+    const sources = this.#sourcesOf(suspect).filter(tookEffect)
+    const story = [suspect, ...sources]
     if (this.#fails(whole(story))) return whole(story)
-    const from_us = Math.min(...story.map(({ call_us }) => call_us))
+    // What was over before all that the answer names cannot be in between.
+    const from_us = sources.reduce((least, { call_us }) => Math.min(least, call_us), Infinity)
     const end = this.#answeredBefore(suspect.call_us)
     let tried = 0
     for (let at = end - 1; at >= 0 && tried < BETWEEN_MAX; at--) {
       const write = this.#answered[at] as Operation
-      if (returnOf(write) < from_us) break
+      if (sources.length > 0 && returnOf(write) < from_us) break
       if (!tookEffect(write) || story.includes(write)) continue
       tried++
       const kept = whole([...story, write])

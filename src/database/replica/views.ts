@@ -86,7 +86,7 @@ export class Views {
     return loop.problem().code
   }
 
-  /** A new disk waits for a cluster to form, the successor of a lost one for those with the data. */
+  /** A new disk waits for a cluster to form; one in place of a lost one for those with the data. */
   #dataless(): ErrorCode {
     const { storage, expected } = this.#options
     if (storage.identity.clusterId === '') return 'cluster-forming'

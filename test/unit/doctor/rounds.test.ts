@@ -3,7 +3,7 @@ import { FRAME, type QueryReply, type StatusFrame } from '../../../src/database/
 import { decodeQuery, encodeQueryReply, encodeStatus } from '../../../src/database/kv/frames.ts'
 import type { HttpAnswer, HttpGet } from '../../../src/doctor/http-get.ts'
 import { checkPeers, type Target } from '../../../src/doctor/peers.ts'
-import { checkServices, type ServicePlace } from '../../../src/doctor/services.ts'
+import { checkServices, type ServicePlace } from '../../../src/doctor/endpoints.ts'
 import { checkUrl } from '../../../src/doctor/url.ts'
 import { systemClock } from '../../../src/shared/clock.ts'
 import { ClusterError, type ErrorCode } from '../../../src/shared/errors.ts'

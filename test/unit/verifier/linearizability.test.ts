@@ -235,7 +235,7 @@ for (const [name, [holds, operations]] of Object.entries(CASES)) {
 const seed = seedOfRun()
 
 t.test(`random histories of a model hold (ORDINAL_SEED=${seed})`, async (t) => {
-  for (let round = 0; round < 400; round++) {
+  for (let round = 0; round < 250; round++) {
     const random = randomOf(seed + round)
     const operations = makeHistory(random, {
       operations: 20 + random.below(150),
@@ -257,7 +257,7 @@ t.test(`random histories of a model hold (ORDINAL_SEED=${seed})`, async (t) => {
 
 t.test(`the search agrees with the brute force (ORDINAL_SEED=${seed})`, async (t) => {
   const counts = { linearizable: 0, 'not-linearizable': 0, undecided: 0 }
-  for (let round = 0; round < 3000; round++) {
+  for (let round = 0; round < 1500; round++) {
     const random = randomOf(seed + round)
     const made = makeHistory(random, {
       operations: 3 + random.below(6),
@@ -278,7 +278,7 @@ t.test(`the search agrees with the brute force (ORDINAL_SEED=${seed})`, async (t
     t.equal(type, wanted, `round ${round}: ${JSON.stringify(operations)}`)
     return
   }
-  t.ok(counts.linearizable > 500 && counts['not-linearizable'] > 200, JSON.stringify(counts))
+  t.ok(counts.linearizable > 250 && counts['not-linearizable'] > 100, JSON.stringify(counts))
 })
 
 t.test('a search that meets its limits is undecided, and says why', async (t) => {
@@ -290,11 +290,11 @@ t.test('a search that meets its limits is undecided, and says why', async (t) =>
   t.match(verdict.undecided[0], /^the key k0: the search took more than/)
 })
 
-t.test('a hundred thousand operations of 64 clients on one key', async (t) => {
+t.test('fifty thousand operations of 64 clients on one key', async (t) => {
   const random = randomOf(5)
-  const options = { operations: 100_000, processes: 64, keys: 1, staleReads: 0, unknown: 0.001 }
+  const options = { operations: 50_000, processes: 64, keys: 1, staleReads: 0, unknown: 0.001 }
   const operations = makeHistory(random, options)
   const verdict = checkHistory(operations)
   t.equal(verdict.holds, 'yes')
-  t.ok(verdict.figures.steps < 200_000, `${verdict.figures.steps} steps`)
+  t.ok(verdict.figures.steps < 100_000, `${verdict.figures.steps} steps`)
 })
