@@ -37,6 +37,8 @@ export const LOG_CACHE_BYTES_MAX = 16 * 1024 * 1024
 export const LINK_QUEUE_BYTES_MAX = 16 * 1024 * 1024
 /** Records kept in memory although the disk has them, bytes. */
 export const RECENT_RECORDS_BYTES_MAX = 64 * 1024 * 1024
+/** So many waiting commands become an entry although an earlier one is not committed yet. */
+export const PIPELINE_COMMANDS_MIN = 128
 /** Bytes of applied keys and records that wait in memory; with more the next batch takes them. */
 export const APPLIED_BYTES_MAX = 128 * 1024
 /** Sessions of API servers a cluster keeps; the least recently used expires first. */

@@ -68,7 +68,8 @@ export async function startOrdinal(
     command: process.execPath,
     args: [main, 'local', '--ephemeral', ...shape, ...ports],
     // The temporary folder of `--ephemeral` is made on the disk that the others use.
-    env: { ...options.env, TMPDIR: options.folder, NO_COLOR: '1' },
+    // As the chart installs it: the faults that `local` offers stand around every message.
+    env: { ORDINAL_FAULTS: 'off', ...options.env, TMPDIR: options.folder, NO_COLOR: '1' },
     channel: true,
     grace_ms: STOP_MS_MAX,
   })

@@ -93,6 +93,10 @@ export class Core {
   get term(): number {
     return this.#state.term
   }
+  /** Nothing in the log waits for its commit. */
+  get settled(): boolean {
+    return this.#state.commit === this.#state.log.lastIndex
+  }
   get commit(): number {
     return this.#state.commit
   }

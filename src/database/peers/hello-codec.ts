@@ -9,10 +9,13 @@
 import { ByteReader, ByteWriter } from '../../shared/bytes.ts'
 import { ClusterError } from '../../shared/errors.ts'
 import type { MemberId, Membership, SnapshotMeta } from '../consensus/types.ts'
-import type { Hello } from '../replica/ports.ts'
+import type { Hello, Stopping } from '../replica/ports.ts'
 
 const HELLO_VERSION = 1
 const SNAPSHOT_VERSION = 1
+
+/** By their byte. */
+const STOPPING: readonly (Stopping | undefined)[] = [undefined, 'asks', 'goes']
 
 /** Why a peer ends a link after a hello. */
 export type Refused = 'wrong-cluster' | 'removed-replica'
@@ -40,6 +43,7 @@ export function encodeHello(hello: Hello): Buffer {
     .u64(hello.fingerprint.index)
     .text(hello.fingerprint.hash)
     .u8(hello.wasMember ? 1 : 0)
+    .u8(hello.stopping === undefined ? 0 : STOPPING.indexOf(hello.stopping))
     .finish()
 }
 
@@ -47,7 +51,7 @@ export function encodeHello(hello: Hello): Buffer {
 export function decodeHello(source: Uint8Array): Hello {
   const reader = new ByteReader(source)
   checkVersion(reader.u8(), HELLO_VERSION, 'hello')
-  return {
+  const hello = {
     clusterName: reader.text(),
     clusterId: reader.text(),
     ordinal: reader.u32(),
@@ -59,6 +63,8 @@ export function decodeHello(source: Uint8Array): Hello {
     // A hello from before this field says by its cluster id that its disk belongs to one.
     wasMember: reader.remaining > 0 && reader.u8() === 1,
   }
+  const stopping = reader.remaining > 0 ? STOPPING[reader.u8()] : undefined
+  return stopping === undefined ? hello : { ...hello, stopping }
 }
 
 export function encodeRefused(code: Refused): Buffer {

@@ -13,6 +13,7 @@
 
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
+import { PIPELINE_COMMANDS_MIN } from '../../shared/limits.ts'
 import { Core } from '../consensus/core.ts'
 import type { Entry } from '../consensus/entry.ts'
 import type {
@@ -97,7 +98,11 @@ export class Loop {
     })
     this.#flush = new FlushTimer(clock, () => this.writer.flush())
     this.#proposer = new Proposer({
-      ready: () => !this.#halted && !this.writer.busy && this.#core.canPropose,
+      ready: (waiting) =>
+        !this.#halted &&
+        !this.writer.busy &&
+        this.#core.canPropose &&
+        (waiting >= PIPELINE_COMMANDS_MIN || this.#core.settled),
       propose: (batch, proposed) => this.#propose(batch, proposed),
     })
     this.#snapshots = new SnapshotExchange({

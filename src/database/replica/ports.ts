@@ -119,7 +119,12 @@ export type Hello = {
   readonly fingerprint: { readonly index: number; readonly hash: string }
   /** The disk remembers a cluster, be it a former one: nobody forms a new one with it. */
   readonly wasMember: boolean
+  /** It is about to be stopped; undefined: not that it knew. */
+  readonly stopping?: Stopping | undefined
 }
+
+/** `asks`: it stops as soon as the others are a quorum without it; `goes`: now. */
+export type Stopping = 'asks' | 'goes'
 
 export type PeerStatus = {
   readonly ordinal: number

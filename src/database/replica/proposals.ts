@@ -30,11 +30,16 @@ export type Batch = {
 export class Proposals {
   #waiting: Waiting[] = []
   #waitingBytes = 0
+  #waitingCommands = 0
   /** Log index → the term it was proposed in and who waits for it. */
   readonly #proposed = new Map<number, { term: number; origins: readonly Origin[] }>()
 
   get waitingBytes(): number {
     return this.#waitingBytes
+  }
+
+  get waitingCommands(): number {
+    return this.#waitingCommands
   }
 
   get waitingCount(): number {
@@ -50,6 +55,7 @@ export class Proposals {
     }
     this.#waiting.push({ segment, count, origin })
     this.#waitingBytes += segment.length
+    this.#waitingCommands += count
   }
 
   /** Takes the next batch: at least one frame, at most about ENTRY_BYTES_MAX. */
@@ -66,6 +72,7 @@ export class Proposals {
     }
     const batch = this.#waiting.splice(0, taken)
     this.#waitingBytes -= bytes
+    this.#waitingCommands -= count
     return {
       segments: batch.map((waiting) => waiting.segment),
       count,
@@ -97,6 +104,7 @@ export class Proposals {
     const waiting = this.#waiting
     this.#waiting = []
     this.#waitingBytes = 0
+    this.#waitingCommands = 0
     for (const { origin } of waiting) origin.refuse(false)
     const proposed = [...this.#proposed.values()]
     this.#proposed.clear()

@@ -1,15 +1,17 @@
 /**
- * Decides when waiting client frames become the next entry: as soon as the own disk is free and
- * consensus takes proposals. That is the whole batching policy at the leader (back-pressure,
- * DESIGN §12): while one batch is being synced the next one fills.
+ * Decides when waiting client frames become the next entry: as soon as the own disk is free,
+ * consensus takes proposals, and the entry before is committed, or many commands wait. That is the
+ * whole batching policy at the leader (back-pressure, DESIGN §12): while one batch is under way the
+ * next one fills. Small batches follow each other, since what a batch costs hardly depends on its
+ * size; large ones are pipelined, so that a long way to the followers costs no throughput.
  */
 
 import type { Entry } from '../consensus/entry.ts'
 import { type Batch, type Origin, Proposals } from './proposals.ts'
 
 export type ProposerOptions = {
-  /** The own disk is free, and consensus takes proposals. */
-  readonly ready: () => boolean
+  /** Is it time for an entry, with so many commands waiting? */
+  readonly ready: (waiting: number) => boolean
   /** Proposes the batch; calls `proposed` with the entry before anything else happens to it. */
   readonly propose: (batch: Batch, proposed: (entry: Entry | undefined) => void) => void
 }
@@ -42,7 +44,7 @@ export class Proposer {
   }
 
   #pump(): void {
-    while (this.#options.ready()) {
+    while (this.#options.ready(this.proposals.waitingCommands)) {
       const batch = this.proposals.next()
       if (batch === undefined) return
       this.#options.propose(batch, (entry) => {

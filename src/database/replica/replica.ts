@@ -24,6 +24,7 @@ import type {
   Hello,
   IncomingSnapshot,
   RefusalCode,
+  Stopping,
   Storage,
   StoredState,
   Transport,
@@ -85,6 +86,7 @@ export class Replica {
   readonly #allegiance: Allegiance
   #draining = false
   #stopped = false
+  #stopping: Stopping | undefined
   #drained: (() => void) | undefined
   readonly #refusal: Refusal
   /** The replicas' states differ, and no majority agrees. */
@@ -179,6 +181,12 @@ export class Replica {
     })
     if (this.#clusterId !== '') this.#run()
     else this.#forming.look()
+  }
+
+  /** Tells the peers that it is about to stop; undefined: no longer. Only once it has a loop. */
+  tellStopping(stopping: Stopping | undefined): void {
+    this.#stopping = stopping
+    if (!this.#stopped) this.#options.transport.announce(this.#hello())
   }
 
   /** SIGTERM: gives the lead away, then stops. Bounded by the core's own patience. */
@@ -324,6 +332,7 @@ export class Replica {
       expected,
       fingerprint: this.#fingerprint,
       wasMember: storage.identity.clusterId !== '',
+      stopping: this.#stopping,
     }
   }
 
@@ -368,17 +377,13 @@ export class Replica {
   }
 
   #accompanied(): boolean {
-    return this.#options.transport
-      .peers()
-      .some((peer) => peer.connected && peer.hello?.clusterId === this.#clusterId)
+    const peers = this.#options.transport.peers()
+    return peers.some((peer) => peer.connected && peer.hello?.clusterId === this.#clusterId)
   }
 
   #removed(why: string): void {
-    const error = new ClusterError('removed-replica', why)
-    this.#options.storage.condemn(why).then(
-      () => this.#options.onFatal(error),
-      (cause: unknown) => this.#options.onFatal(cause),
-    )
+    const { storage, onFatal } = this.#options
+    storage.condemn(why).then(() => onFatal(new ClusterError('removed-replica', why)), onFatal)
   }
 
   async #snapshot(snapshot: IncomingSnapshot): Promise<void> {

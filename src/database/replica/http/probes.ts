@@ -1,6 +1,6 @@
 /**
- * The replica's metrics port: probes for a kubelet, figures for Prometheus, and `/status` for
- * people. Plain HTTP, no secrets, nothing that changes anything.
+ * The replica's metrics port: probes for a kubelet, figures for Prometheus, `/status` for people, and
+ * `/prestop`, which answers when this replica may be stopped. Plain HTTP, no secrets.
  */
 
 import type { FastifyInstance, FastifyPluginAsync, RouteHandler } from 'fastify'
@@ -10,6 +10,7 @@ import { Face } from '../../../shared/http/face.ts'
 import { createHttpServer } from '../../../shared/http/server.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Replica } from '../replica.ts'
+import type { StopGuard } from '../stop-guard.ts'
 
 export type ReplicaProbesOptions = {
   readonly replica: Replica
@@ -23,12 +24,24 @@ export type ReplicaProbesOptions = {
 
 /** The metrics port's server, not yet listening. */
 export async function createProbeServer(
-  options: ReplicaProbesOptions & { readonly name: string; readonly logger: Logger },
+  options: ReplicaProbesOptions & {
+    readonly name: string
+    readonly logger: Logger
+    readonly guard: StopGuard
+  },
 ): Promise<FastifyInstance> {
   const { replica, name, logger } = options
   const face = new Face({ name, revision: () => replica.loop?.revision ?? 0 })
   const app = createHttpServer({ face, logger })
   await app.register(replicaProbes, options)
+  // Here alone: who reads data has no say in who stops.
+  app.get('/prestop', async (_request, reply) => {
+    const gone = new AbortController()
+    reply.raw.once('close', () => gone.abort())
+    const why = await options.guard.released(gone.signal)
+    logger.info({ why }, 'may be stopped')
+    return { status: 'ok', reason: why }
+  })
   return app
 }
 
