@@ -5,11 +5,11 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { Client, problemOf } from './client.ts'
-import { forceBootstrap } from './force.ts'
-import { startCluster, type TestCluster } from './harness.ts'
-import { allVoting, clusterDocument, contentHashes, statusOf } from './pictures.ts'
-import { full, timeout_ms } from './rounds.ts'
+import { Client, problemOf } from '../client.ts'
+import { forceBootstrap } from '../force.ts'
+import { startCluster, type TestCluster } from '../harness.ts'
+import { allVoting, clusterDocument, contentHashes, statusOf } from '../pictures.ts'
+import { full, timeout_ms } from '../rounds.ts'
 
 const NAMES = ['db-0', 'db-1', 'db-2']
 const LATE_MS = full ? 30_000 : 4000

@@ -5,9 +5,9 @@
 
 import { readFileSync } from 'node:fs'
 import { Agent, Pool } from 'undici'
-import { fixture, MountedSecret, type Teardown, tlsContent } from '../unit/tls/folders.ts'
-import { startCluster, type TestCluster } from './harness.ts'
-import { until } from './until.ts'
+import { fixture, MountedSecret, type Teardown, tlsContent } from '../../unit/tls/folders.ts'
+import { startCluster, type TestCluster } from '../harness.ts'
+import { until } from '../until.ts'
 
 const API_NAMES = ['api-0', 'api-1'] as const
 const NAMES = ['db-0', 'db-1', 'db-2', ...API_NAMES] as const

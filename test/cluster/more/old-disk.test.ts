@@ -6,9 +6,9 @@
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { startCluster, type TestCluster } from './harness.ts'
-import { allVoting, clusterDocument, contentHashes } from './pictures.ts'
-import { timeout_ms } from './rounds.ts'
+import { startCluster, type TestCluster } from '../harness.ts'
+import { allVoting, clusterDocument, contentHashes } from '../pictures.ts'
+import { timeout_ms } from '../rounds.ts'
 
 const KEYS = 20
 

@@ -4,11 +4,11 @@
  */
 
 import t, { type Test } from 'tap'
-import { Client } from './client.ts'
-import { getJson, startCluster, type TestCluster } from './harness.ts'
-import { type Load, startLoad } from './load.ts'
-import { allVoting, contentHashes, type ReplicaStatus, statusOf } from './pictures.ts'
-import { timeout_ms } from './rounds.ts'
+import { Client } from '../client.ts'
+import { getJson, startCluster, type TestCluster } from '../harness.ts'
+import { type Load, startLoad } from '../load.ts'
+import { allVoting, contentHashes, type ReplicaStatus, statusOf } from '../pictures.ts'
+import { timeout_ms } from '../rounds.ts'
 
 t.setTimeout(timeout_ms)
 

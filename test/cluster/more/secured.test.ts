@@ -7,8 +7,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { freePorts } from '../../src/local/free-ports.ts'
-import { tlsContent } from '../unit/tls/folders.ts'
+import { freePorts } from '../../../src/local/free-ports.ts'
+import { tlsContent } from '../../unit/tls/folders.ts'
+import { until } from '../until.ts'
 import {
   askOnce,
   client,
@@ -18,9 +19,8 @@ import {
   SecuredCluster,
   startGuardedLoad,
 } from './secured-cluster.ts'
-import { until } from './until.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url))
 
 type Environment = Record<string, string | undefined>
 type Finding = { check: string; about: string; state: string; text: string }
