@@ -160,7 +160,7 @@ function addVerify(program: Command): void {
         .argParser(span({ minimum: '1s', maximum: '1h' }))
         .default(30_000, '30s'),
     )
-    .option('--prefix <text>', 'what the keys start with (default: a random one)')
+    .option('--prefix <text>', 'what the keys start with, before a random part (default: verify/)')
     .option(
       '--seed <number>',
       'of the choices',
@@ -183,23 +183,8 @@ function addVerify(program: Command): void {
       ]),
     )
     .action(async (options) => {
-      const { runVerify } = await import('./verify.ts')
-      const stop = new AbortController()
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-        process.on(signal, () => {
-          if (stop.signal.aborted) process.exit(2)
-          stop.abort()
-        })
-      }
-      process.exitCode = await runVerify(
-        { ...options, url: options.url ?? ['http://localhost:8080'] },
-        {
-          out: (text) => process.stdout.write(text),
-          err: (text) => process.stderr.write(text),
-          terminal: process.stderr.isTTY === true,
-          signal: stop.signal,
-        },
-      )
+      const { verifyAndExit } = await import('./verify.ts')
+      await verifyAndExit({ ...options, url: options.url ?? ['http://localhost:8080'] })
     })
 }
 

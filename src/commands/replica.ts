@@ -16,6 +16,7 @@ import { createMetrics } from '../database/replica/metrics.ts'
 import type { Storage, StoredState, Transport } from '../database/replica/ports.ts'
 import { Readiness } from '../database/replica/readiness.ts'
 import { Replica, type ReplicaEvent } from '../database/replica/replica.ts'
+import { otherVoters, StopGuard } from '../database/replica/stop-guard.ts'
 import { TimedStorage } from '../database/replica/timed-storage.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import type { ReplicaConfig } from '../shared/config.ts'
@@ -30,6 +31,8 @@ import { ownAddress } from './own-address.ts'
 /** Longer than any hand-over; then the process ends whatever happens. */
 const STOP_MS_MAX = 20_000
 const OBSERVE_EVERY_MS = 200
+/** What is left of the grace when the guard in front of the stop gives way. */
+const GRACE_LEFT_MS = 20_000
 
 /** Runs until a signal. Rejects when the replica cannot start. */
 export async function runReplica(config: ReplicaConfig): Promise<void> {
@@ -65,7 +68,9 @@ export async function runReplica(config: ReplicaConfig): Promise<void> {
     log,
   })
   faults.attach(replica)
-  const close = await serve(replica, config, { access, faults, disk: () => storage.times, log })
+  const guard = createGuard(replica, config, ports.transport)
+  const diskTimes = () => storage.times
+  const close = await serve(replica, config, { access, faults, guard, disk: diskTimes, log })
   await replica.start()
   log.info({ ordinal: config.ordinal, ...bound }, 'replica started')
   closeWithGrace({ delay: STOP_MS_MAX, logger: log }, async ({ err, signal }) => {
@@ -119,6 +124,23 @@ function createReplica(config: ReplicaConfig, parts: Parts): Replica {
   })
 }
 
+/** Holds a stop back while it would break the quorum. */
+function createGuard(replica: Replica, config: ReplicaConfig, transport: Transport): StopGuard {
+  const { ordinal, grace_ms, electionTimeout_ms: silence_ms } = config
+  return new StopGuard({
+    clock: systemClock,
+    ordinal,
+    others: () => {
+      const status = replica.loop?.status()
+      if (status === undefined) return undefined
+      return otherVoters(status, transport.peers(), { now_ms: systemClock.now_ms(), silence_ms })
+    },
+    tell: (stopping) => replica.tellStopping(stopping),
+    draining: () => replica.draining,
+    hold_ms: Math.max(0, grace_ms - GRACE_LEFT_MS),
+  })
+}
+
 async function end(error: unknown, storage: Storage, log: Logger): Promise<never> {
   await noteFatal(error, storage, log)
   process.exit(1)
@@ -134,11 +156,17 @@ function logEvent(log: Logger, event: ReplicaEvent): void {
 async function serve(
   replica: Replica,
   config: ReplicaConfig,
-  options: { access: ProcessAccess; faults: Faults; disk: () => unknown; log: Logger },
+  options: {
+    access: ProcessAccess
+    faults: Faults
+    guard: StopGuard
+    disk: () => unknown
+    log: Logger
+  },
 ): Promise<() => Promise<void>> {
   const readiness = new Readiness(replica, systemClock)
   const registry = createMetrics(replica)
-  const { access, faults, log } = options
+  const { access, faults, guard, log } = options
   faults.register(registry)
   const { name, host } = config
   const face = createReplicaFace({
@@ -154,7 +182,7 @@ async function serve(
   })
   const probes = { replica, readiness, registry, faults: faults.status, disk: options.disk }
   await face.register(replicaProbes, probes)
-  const metrics = await createProbeServer({ ...probes, name, logger: log })
+  const metrics = await createProbeServer({ ...probes, guard, name, logger: log })
   await listenOn(metrics, { name: 'metrics', host, port: config.metricsPort })
   await listenOn(face, { name: 'client', host, port: config.clientPort })
   const timer = setInterval(() => readiness.observe(), OBSERVE_EVERY_MS)

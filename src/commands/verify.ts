@@ -29,6 +29,7 @@ export type VerifyCommand = {
   readonly keys: number
   readonly timeout: number
   readonly readBack: number
+  /** What the keys start with, before a random part. */
   readonly prefix?: string
   readonly seed?: number
   readonly json?: boolean
@@ -55,6 +56,25 @@ const PLAIN_EVERY_MS = 5000
 /** What the user can put right, in one line. */
 class VerifyError extends Error {
   override readonly name = 'VerifyError'
+}
+
+/** Runs the command for this process: its streams, its signals, its exit code. */
+export async function verifyAndExit(command: VerifyCommand): Promise<void> {
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(2)
+      stop.abort()
+    })
+  }
+  // Nobody reads the report any more (`| head`): it was not told to the end.
+  process.stdout.on('error', () => process.exit(2))
+  process.exitCode = await runVerify(command, {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    terminal: process.stderr.isTTY === true,
+    signal: stop.signal,
+  })
 }
 
 /** Runs the command. Resolves to its exit code; never rejects. */
@@ -100,7 +120,8 @@ async function verifyCluster(command: VerifyCommand, output: VerifyOutput): Prom
   }
   const tokens = openTokens(command.tokenFile)
   const seed = command.seed ?? randomInt(2 ** 31)
-  const prefix = command.prefix ?? `verify/${randomBytes(4).toString('hex')}/`
+  // Keys of a run must hold nothing when it begins, whatever was left by others.
+  const prefix = `${command.prefix ?? 'verify/'}${randomBytes(4).toString('hex')}/`
   const options = {
     urls,
     clients: command.clients,

@@ -115,6 +115,7 @@ const hello: fc.Arbitrary<Hello> = fc.record({
   fingerprint: fc.record({ index: fc.nat(), hash: fc.string() }),
   wasMember: fc.boolean(),
 })
+const stopping = fc.constantFrom<Hello['stopping']>(undefined, 'asks', 'goes')
 const members = fc.array(member, { maxLength: 9 })
 const membership: fc.Arbitrary<Membership> = fc.record({
   clusterId: name,
@@ -287,7 +288,15 @@ t.test('hellos, refusals and heads of snapshots come back as they went', async (
       t.same(decodeHello(encodeHello(sent)), sent)
       t.same(decodeHello(Buffer.concat([encodeHello(sent), Buffer.from('later')])), sent)
       const before = encodeHello(sent).subarray(0, -1)
-      t.same(decodeHello(before), { ...sent, wasMember: false }, 'of a peer without the last field')
+      t.same(decodeHello(before), sent, 'of a peer without the last field')
+      const earlier = before.subarray(0, -1)
+      t.same(decodeHello(earlier), { ...sent, wasMember: false }, 'without the last two')
+    }),
+    numbers,
+  )
+  fc.assert(
+    fc.property(hello, stopping, (sent, stopping) => {
+      t.equal(decodeHello(encodeHello({ ...sent, stopping })).stopping, stopping)
     }),
     numbers,
   )

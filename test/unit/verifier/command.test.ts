@@ -129,7 +129,7 @@ for (const refuses of ['writes', 'all'] as const) {
     t.equal(code, 2)
     t.match(
       lastLine(out),
-      /^Verdict: could not tell: no write succeeded in [\d.]+ s; mostly quorum-lost: a majority of the/,
+      /^Verdict: could not tell: no write succeeded in [\d.]+ s; mostly quorum-lost: a majority of/,
     )
   })
 }

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 
 export type TinyOptions = {
-  /** Every eighth write is acknowledged and thrown away; every eighth read shows what was before. */
+  /** Every eighth write is acknowledged and thrown away; every eighth read shows an old value. */
   readonly lies?: 'writes' | 'reads'
   /** All writes are refused, or also all reads but those of `/v1/cluster`. */
   readonly refuses?: 'writes' | 'all'

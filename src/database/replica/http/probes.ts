@@ -1,6 +1,6 @@
 /**
- * The replica's metrics port: probes for a kubelet, figures for Prometheus, `/status` for people, and
- * `/prestop`, which answers when this replica may be stopped. Plain HTTP, no secrets.
+ * The replica's metrics port: probes for a kubelet, figures for Prometheus, `/status` for people,
+ * and `/prestop`, which answers when this replica may be stopped. Plain HTTP, no secrets.
  */
 
 import type { FastifyInstance, FastifyPluginAsync, RouteHandler } from 'fastify'
