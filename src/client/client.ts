@@ -2,8 +2,8 @@
  * A client of Ordinal's HTTP interface for programs, on `fetch` alone, browsers too.
  *
  * It sends each request once: whoever wants it sent again decides that with what is known of its
- * fate. What the server says is handed on as it is said; what it cannot have said (an answer that is
- * not Ordinal's) is `foreign`, and no answer at all is `no-answer`.
+ * fate. What the server says is handed on as it is said; what it cannot have said (an answer that
+ * is not Ordinal's) is `foreign`, and no answer at all is `no-answer`.
  */
 
 /** What of `fetch` is used, so that another way of sending can be handed in. */

@@ -7,9 +7,9 @@ import { ClusterError } from '../shared/errors.ts'
 import type { ClusterDocument } from '../shared/http/schemas.ts'
 import { clockFinding } from './clock.ts'
 import { clusterFindings } from './cluster.ts'
+import { TOKEN_REMEDY } from './endpoints.ts'
 import { about, type Finding } from './finding.ts'
 import { documentOf, type HttpGet } from './http-get.ts'
-import { TOKEN_REMEDY } from './endpoints.ts'
 
 export type UrlOptions = {
   /** `http://localhost:8080` */

@@ -9,8 +9,8 @@
  * First the plainest story is tried: an answer, the write that it names, and one in between. Else a
  * window around the place where the search was stuck is kept, each time four times as large; then
  * parts of it are weakened for as long as something stays that cannot be explained (delta
- * debugging, Zeller 2002). In the end none can be spared, so that all but the one answered last have
- * an order: the longest that there is.
+ * debugging, Zeller 2002). In the end none can be spared, so that all but the one answered last
+ * have an order: the longest that there is.
  */
 
 import { classOf, isWrite, type Operation } from './history.ts'
@@ -315,13 +315,13 @@ function returnOf({ return_us, outcome }: Operation): number {
   return outcome.type === 'unknown' ? Infinity : (return_us ?? Infinity)
 }
 
-/** Of an acknowledged write only that it took effect, whatever the key held. */
+/** Of a write only that it took effect, whatever the key held. */
 function effectOf(operation: Operation): Operation {
   const { action, outcome } = operation
-  if (action.type !== 'put' || outcome.type !== 'written') return operation
+  if (action.type !== 'put') return operation
   return {
     ...operation,
     action: { type: 'put', value: action.value },
-    outcome: { type: 'written', revision: outcome.revision },
+    outcome: outcome.type === 'written' ? { type: 'written', revision: outcome.revision } : outcome,
   }
 }

@@ -43,7 +43,7 @@ export class DeadEnds {
     this.#bytes += ENTRY_BYTES + place.bits.byteLength
   }
 
-  /** There is no way from here: the same place failed with at least as many optional writes left. */
+  /** No way leads on: the same place failed with at least as many optional writes left. */
   has(place: Place): boolean {
     const others = this.#places.get(place.hash)
     if (others === undefined) return false

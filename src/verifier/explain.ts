@@ -42,7 +42,7 @@ export function answerText({ outcome }: Operation): string {
     'age_ms' in outcome && outcome.age_ms !== undefined ? `, ${outcome.age_ms} ms old` : ''
   switch (outcome.type) {
     case 'written':
-      return `done at revision ${outcome.revision}${outcome.created === true ? ', key created' : ''}`
+      return `done at revision ${outcome.revision}${outcome.created ? ', key created' : ''}`
     case 'deleted':
       return `deleted at revision ${outcome.revision}`
     case 'found':
@@ -74,8 +74,9 @@ export function operationText(operation: Operation): string {
 export function counterexampleText(example: Counterexample): string {
   const { order, culprit } = example
   const holder = order.findLast(changes)
-  const subject = `Client ${culprit.process}'s ${requestText(culprit)} was answered ${answerText(culprit)}`
-  return `${subject}, ${reasonText(example, holder)}.${restText(order, holder)}`
+  const asked = `Client ${culprit.process}'s ${requestText(culprit)}`
+  const reason = reasonText(example, holder)
+  return `${asked} was answered ${answerText(culprit)}, ${reason}.${restText(order, holder)}`
 }
 
 function reasonText({ order, culprit }: Counterexample, holder: Operation | undefined): string {
@@ -83,8 +84,8 @@ function reasonText({ order, culprit }: Counterexample, holder: Operation | unde
   if (replaced !== undefined && isBefore(replaced, culprit)) {
     const since = spanText(culprit.call_us - (replaced.return_us as number))
     return (
-      `although ${shortText(replaced)} (client ${replaced.process}), which had replaced that, was ` +
-      `acknowledged ${since} before the request was sent`
+      `although ${shortText(replaced)} (client ${replaced.process}), which had replaced that, ` +
+      `was acknowledged ${since} before the request was sent`
     )
   }
   if (holder !== undefined && isBefore(holder, culprit)) {

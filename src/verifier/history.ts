@@ -13,7 +13,7 @@
  *   - Keys hold nothing when the history begins.
  *   - An outcome is one of three (DESIGN §11): an observation (ok), `fail` (the write never takes
  *     effect) or `unknown` (it may have, or may yet, until the end of time). A 404, a 412 and a 304
- *     are observations. Reads that failed or are unknown say nothing and are left out of the checks.
+ *     are observations. Reads that failed or are unknown say nothing, and no check looks at them.
  */
 
 /** What must hold for a write to take effect. */

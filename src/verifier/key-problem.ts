@@ -4,8 +4,8 @@
  *
  * A state is a number: ABSENT, or the put that wrote the value which the key holds. Values are
  * unique, so a value names its put. Revisions are used as names, too, where an answer tells nothing
- * else (If-Match, 412, 304): a revision names the put that was acknowledged, or seen, with it. Their
- * *order* is used for nothing but the order in which the search tries things.
+ * else (If-Match, 412, 304): a revision names the put that was acknowledged, or seen, with it.
+ * Their *order* is used for nothing but the order in which the search tries things.
  *
  *   required   must have taken effect: acknowledged writes, observations, and each put of unknown
  *              outcome whose value was seen; that one by the time at which it was first seen.
@@ -70,7 +70,7 @@ export type KeyProblem = {
   readonly needed: Int32Array
   /** By state: 1 if it must not be merged into DEAD. */
   readonly pinned: Uint8Array
-  /** By state: 1 if its put and all that needs it can be taken in one go (see linearizability.ts). */
+  /** By state: 1 if its put and all that needs it can be taken in one go (linearizability.ts). */
   readonly whole: Uint8Array
   readonly phantoms: readonly number[]
   readonly optional: OptionalWrites

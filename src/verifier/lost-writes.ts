@@ -1,6 +1,6 @@
 /**
- * In the end, is each acknowledged write still there, or superseded by a later one? Told by the last
- * linearizable read of each key, called after all its acknowledged writes had returned.
+ * In the end, is each acknowledged write still there, or superseded by a later one? Told by the
+ * last linearizable read of each key, called after all its acknowledged writes had returned.
  */
 
 import { answerText, shortText, spanText } from './explain.ts'

@@ -1,4 +1,4 @@
-/** The report as one page that needs nothing besides itself: no script, no font, no other address. */
+/** The report as one page that needs nothing besides itself: no script, no font, no address. */
 
 import { spanText } from './explain.ts'
 import type { Finding } from './finding.ts'
@@ -38,7 +38,8 @@ th { color: var(--dim); font-weight: 500 } td:first-child, th:first-child { text
   padding-left: 0 }
 svg { display: block; font: 13px system-ui, sans-serif } svg text { fill: var(--ink) }
 svg .time, svg .answer, svg .who { fill: var(--dim); font-size: 12px } svg .end { text-anchor: end }
-svg .idle { text-anchor: middle; font-style: italic } svg .rule { stroke: var(--line) } svg .tick { stroke: var(--line); stroke-dasharray: 2 3 }
+svg .idle { text-anchor: middle; font-style: italic } svg .rule { stroke: var(--line) }
+svg .tick { stroke: var(--line); stroke-dasharray: 2 3 }
 svg .gap { fill: var(--gap) } svg .ok { fill: var(--good) } svg .bad, svg .fail { fill: var(--bad) }
 svg rect.unknown { fill: var(--doubt) } svg .change line { stroke: var(--write) }
 svg .change text { fill: var(--write); font-size: 11px }
@@ -85,8 +86,8 @@ function findings({ verdict }: Report): Markup | undefined {
   const drawn = verdict.findings.slice(0, FINDINGS_DRAWN)
   const more = verdict.findingsTotal - drawn.length
   return markup`<h2>What is wrong</h2>
-<p class="small">Each bar goes from a call to its answer; time is not to scale. The one marked ✗ has an
- answer that cannot be; numbers are an order that explains all others.</p>
+<p class="small">Each bar goes from a call to its answer; time is not to scale. The one marked ✗ has
+ an answer that cannot be; numbers are an order that explains all others.</p>
 ${drawn.map(findingSection)}
 ${more > 0 ? markup`<p class="small">${plural(more, 'further proof')} not drawn.</p>` : undefined}`
 }
@@ -125,8 +126,8 @@ ${runChart(run)}
 <span><i style="background:var(--gap)"></i>longest gap</span>
 <span><i style="background:var(--write);width:2px"></i>change of leader</span></p>
 <h3>Longest gap without a successful write: ${spanText(gap.until_us - gap.from_us)}</h3>
-<p class="small">From ${timeText(gap.from_us, 3)} to ${timeText(gap.until_us, 3)}. Each bar is a write, from
- call to answer.</p>
+<p class="small">From ${timeText(gap.from_us, 3)} to ${timeText(gap.until_us, 3)}. Each bar is a
+ write, from call to answer.</p>
 ${gapChart(run, operations)}
 <p class="small key"><span><i style="background:var(--good)"></i>answered</span>
 <span><i style="background:var(--bad)"></i>failed, never applied</span>
@@ -158,7 +159,8 @@ function operationsTable({ statistics }: RunReport): Markup {
     return markup`<tr>${cells}</tr>
 `
   })
-  return markup`<div class="scroll"><table><thead><tr>${names.map((name) => markup`<th>${name}</th>`)}</tr>
+  const heads = names.map((name) => markup`<th>${name}</th>`)
+  return markup`<div class="scroll"><table><thead><tr>${heads}</tr>
 </thead><tbody>
 ${rows}</tbody></table></div>`
 }

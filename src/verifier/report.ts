@@ -89,12 +89,13 @@ function runLines(run: RunReport): string[] {
     ])
   }
   const seconds = run.load_us / 1_000_000
+  const codes = statistics.failures === 0 ? '' : `: ${failuresText(statistics)}`
   const lines = [
     ...table(rows),
     '',
     `${plural(statistics.operations, 'operation')} in ${seconds.toFixed(1)} s ` +
-      `(${Math.round(statistics.operations / seconds)}/s), ${plural(statistics.failures, 'failure')}` +
-      `${statistics.failures === 0 ? '' : `: ${failuresText(statistics)}`}`,
+      `(${Math.round(statistics.operations / seconds)}/s), ` +
+      `${plural(statistics.failures, 'failure')}${codes}`,
     `Longest gap without a successful write: ${spanText(gap.until_us - gap.from_us)}, ` +
       `from ${timeText(gap.from_us, 3)} to ${timeText(gap.until_us, 3)}`,
     `Changes of leader: ${run.leaderChangesTotal}`,

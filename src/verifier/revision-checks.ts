@@ -145,8 +145,9 @@ export function checkOrder(index: HistoryIndex, report: Report): void {
     if (own > highest.revision || (!write && own === highest.revision)) continue
     const since = spanText(operation.call_us - (highest.operation.return_us as number))
     const explanation =
-      `Revision ${highest.revision} had been told to client ${highest.operation.process} ${since} ` +
-      `before client ${operation.process} sent its ${requestText(operation)}, which was answered ` +
+      `Revision ${highest.revision} had been told to client ${highest.operation.process} ` +
+      `${since} before client ${operation.process} sent its ${requestText(operation)}, ` +
+      'which was answered ' +
       `${write ? 'with' : 'from'} revision ${own}.`
     report({
       type: 'revision-order',

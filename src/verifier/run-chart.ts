@@ -22,6 +22,7 @@ export function runChart(run: RunReport): Markup {
   const slices = columns(run.statistics.slices)
   const most = Math.max(1, ...slices.map(({ written, failed }) => written + failed))
   const end_us = Math.max(run.load_us, 1)
+  const end_s = (end_us / 1_000_000).toFixed(1)
   const x = (time_us: number) => LEFT + (time_us / end_us) * WIDTH
   const width = (slices.length === 0 ? 1 : columnSpan(run.statistics.slices) / end_us) * WIDTH
   const tall = (count: number) => (count / most) * HEIGHT
@@ -56,7 +57,7 @@ since ${timeText(change.at_us, 3)}</title>
 ${bars}${changes}
 <line x1="${LEFT}" x2="${LEFT + WIDTH}" y1="${HEIGHT + 20}" y2="${HEIGHT + 20}" class="rule"/>
 <text x="${LEFT}" y="${HEIGHT + 36}" class="time">0 s</text>
-<text x="${LEFT + WIDTH}" y="${HEIGHT + 36}" class="time end">${(end_us / 1_000_000).toFixed(1)} s</text>
+<text x="${LEFT + WIDTH}" y="${HEIGHT + 36}" class="time end">${end_s} s</text>
 </svg></div>`
 }
 
@@ -99,10 +100,10 @@ export function gapChart(run: RunReport, operations: readonly Operation[]): Mark
   const bars = near.map((operation) => {
     const left = x(operation.call_us)
     const right = x(operation.return_us ?? until_us)
-    const class_ = classOf(operation.outcome)
+    const told = classOf(operation.outcome)
     const width = Math.max(1.5, right - left)
     return markup`<rect x="${left.toFixed(1)}" y="${24 + operation.process * ROW}"
- width="${width.toFixed(1)}" height="${ROW - 3}" class="${class_}"><title>${operationText(operation)}
+ width="${width.toFixed(1)}" height="${ROW - 3}" class="${told}"><title>${operationText(operation)}
 ${timeText(operation.call_us)}, ${
       operation.return_us === undefined
         ? 'no answer'

@@ -22,8 +22,9 @@ const LABELLED_MAX = 16
 const OPEN_END = 40
 /** Bars drawn; a larger example is cut. */
 const BARS_MAX = 60
-/** Room that the text of a time takes. */
+/** Room that the text of a time takes, with six digits and with three. */
 const TICK = 92
+const TICK_SHORT = 74
 const IDLE_US_MIN = 1000
 
 type Bar = {
@@ -123,9 +124,10 @@ function scale(bars: readonly Bar[]): Map<number, number> {
     times.add(operation.return_us ?? Infinity)
   }
   const x = new Map<number, number>()
-  const gap = times.size <= LABELLED_MAX ? TICK : GAP_MIN
+  const sorted = [...times].sort((one, other) => one - other)
+  const gap = times.size <= LABELLED_MAX ? labelWidth(sorted) : GAP_MIN
   let last = LEFT - gap
-  for (const time_us of [...times].sort((one, other) => one - other)) {
+  for (const time_us of sorted) {
     let at = last + (time_us === Infinity ? OPEN_END : gap)
     for (const { operation, width } of bars) {
       const starts = x.get(operation.call_us)
@@ -141,17 +143,16 @@ function scale(bars: readonly Bar[]): Map<number, number> {
 function ticks(x: ReadonlyMap<number, number>, height: number): Markup[] {
   const marks: Markup[] = []
   let free = 0
-  const times = [...x.keys()].filter((time_us) => time_us !== Infinity)
-  // Milliseconds are easier to read; microseconds where two times would look the same.
-  const apart = times.every((time_us, at) => at === 0 || time_us - (times[at - 1] ?? 0) >= 1000)
+  const label = labelWidth([...x.keys()])
+  const digits = label === TICK ? 6 : 3
   for (const [time_us, at] of x) {
     if (time_us === Infinity) continue
     marks.push(markup`<line x1="${at}" x2="${at}" y1="22" y2="${height}" class="tick"/>
 `)
     if (at < free) continue
-    marks.push(markup`<text x="${at}" y="15" class="time">${timeText(time_us, apart ? 3 : 6)}</text>
+    marks.push(markup`<text x="${at}" y="15" class="time">${timeText(time_us, digits)}</text>
 `)
-    free = at + TICK
+    free = at + label
   }
   return marks
 }
@@ -169,8 +170,15 @@ function idle(x: ReadonlyMap<number, number>, operations: readonly Operation[]):
     )
     if (busy) continue
     const middle = ((x.get(from_us) as number) + (x.get(until_us) as number)) / 2
-    marks.push(markup`<text x="${middle}" y="33" class="time idle">${spanText(until_us - from_us)} later</text>
+    const later = `${spanText(until_us - from_us)} later`
+    marks.push(markup`<text x="${middle}" y="33" class="time idle">${later}</text>
 `)
   }
   return marks
+}
+
+/** Milliseconds are easier to read; microseconds where two times would look the same. */
+function labelWidth(times: readonly number[]): number {
+  const apart = times.every((time_us, at) => at === 0 || time_us - (times[at - 1] ?? 0) >= 1000)
+  return apart ? TICK_SHORT : TICK
 }

@@ -157,7 +157,8 @@ export function refuseStaleAppend(state: CoreState, append: Append): void {
       rejected: true,
       hintIndex: 0,
       hintTerm: 0,
-      sent_ms: append.sent_ms,
+      // By the clock of the term it was sent in; its sender may have started anew since, and lead.
+      sent_ms: -1,
       replied_ms: state.now_ms,
       life: state.life,
       token: undefined,

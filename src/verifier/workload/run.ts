@@ -1,6 +1,6 @@
 /**
- * One run against a cluster: a look at who answers, the load for as long as was asked, the last read
- * of all keys. What came of it is judged elsewhere (judgement.ts).
+ * One run against a cluster: a look at who answers, the load for as long as was asked, the last
+ * read of all keys. What came of it is judged elsewhere (judgement.ts).
  */
 
 import { Client, type Fetch } from '../../client/client.ts'

@@ -278,7 +278,7 @@ t.test(`the search agrees with the brute force (ORDINAL_SEED=${seed})`, async (t
     t.equal(type, wanted, `round ${round}: ${JSON.stringify(operations)}`)
     return
   }
-  t.ok(counts.linearizable > 250 && counts['not-linearizable'] > 100, JSON.stringify(counts))
+  t.ok(counts.linearizable > 250 && counts['not-linearizable'] > 40, JSON.stringify(counts))
 })
 
 t.test('a search that meets its limits is undecided, and says why', async (t) => {
