@@ -7,6 +7,8 @@ import type { RunFailure } from './run-seed.ts'
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 /** A run takes a second or so; one that takes this long hangs. */
 const RUN_MS_MAX = 180_000
+/** Most of what a run makes is short-lived. */
+const FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=32']
 /** A worker is replaced after this many runs. */
 const RUNS_A_WORKER = 500
 
@@ -35,7 +37,7 @@ export class Worker {
   run(job: Job): Promise<Report> {
     if (this.#runs >= RUNS_A_WORKER) this.close()
     this.#runs += 1
-    this.#child ??= fork(WORKER, { execArgv: ['--disable-warning=ExperimentalWarning'] })
+    this.#child ??= fork(WORKER, { execArgv: FLAGS })
     const child = this.#child
     return new Promise((resolve) => {
       const settle = (report: Report) => {

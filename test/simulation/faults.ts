@@ -12,7 +12,13 @@ import type { Parameters } from './parameters.ts'
 export type Power = 'lost' | 'kept'
 
 /** What replicas do that a fault may wait for. */
-export type Moment = 'candidate' | 'elected' | 'transfer-started' | 'membership' | 'snapshot'
+export type Moment =
+  | 'start'
+  | 'candidate'
+  | 'elected'
+  | 'transfer-started'
+  | 'membership'
+  | 'snapshot'
 
 /**
  * Armed at its time, it strikes when the next such thing happens: what goes wrong in the middle of
@@ -96,7 +102,15 @@ export type Fault = {
 
 export type FaultType = Fault['type']
 
-const FIRST_MS = 200
+const FIRST_MS = 20
+const MOMENTS: readonly Moment[] = [
+  'start',
+  'candidate',
+  'elected',
+  'transfer-started',
+  'membership',
+  'snapshot',
+]
 const COUNT_MIN = 3
 
 /** How often each kind is drawn, against the others. */
@@ -172,7 +186,7 @@ const TRIGGERED: ReadonlySet<FaultType> = new Set<FaultType>([
 function drawTrigger(chance: Chance, type: FaultType): Trigger | undefined {
   if (!TRIGGERED.has(type) || !chance.happens(0.4)) return undefined
   return {
-    moment: chance.pick(['candidate', 'elected', 'transfer-started', 'membership', 'snapshot']),
+    moment: chance.pick(MOMENTS),
     actor: chance.happens(0.7),
     after_ms: chance.pick([0, 0, chance.random() * 5, chance.random() * 100]),
   }

@@ -115,7 +115,8 @@ export class Invariants implements Watcher {
       this.#count(step.input, step.effects)
       this.#step(member, core, step.effects)
       const { log } = this.#viewOf(core, member)
-      this.#protocol.step({ self: member.id, core, log, ...step })
+      const mirror = member.mirror()
+      this.#protocol.step({ self: member.id, core, log, mirror, ...step })
     })
   }
 

@@ -6,10 +6,14 @@
  *                          nor before the last change is (Ongaro 2015)
  *   revision-order         revisions go on where the entry before ends
  *   log-time               advances by the leader's clock; at its first entry by a bounded step
+ *   entry-altered          an entry has the same bytes wherever it is written
+ *   disk-differs           once all is synced, the disk's log ends where the core's does
+ *   log-broken             behind a snapshot stays only what follows its last entry
  *   acknowledged-unequal   what is acknowledged to a leader is what the leader has there
  *   acknowledged-dropped   an entry acknowledged in this term stays in the log for this term
  */
 
+import { crc32c } from '@node-rs/crc32'
 import type { Entry } from '../../src/database/consensus/entry.ts'
 import { decodeMembership } from '../../src/database/consensus/membership.ts'
 import type { MemberId, Membership } from '../../src/database/consensus/types.ts'
@@ -22,7 +26,15 @@ const ENTRY_HEADER_BYTES = 52
 /** Log time is in whole ms, and what is compared are differences. */
 const ROUNDING_MS = 2
 
-type Fact = { readonly nextRevision: number; readonly time_ms: number; readonly made_ms: number }
+type Fact = {
+  readonly nextRevision: number
+  readonly time_ms: number
+  readonly made_ms: number
+  /** The chain of the entry before; undefined: not known. */
+  readonly follows: number | undefined
+  /** CRC of all its bytes: the chain covers what the header says of them. */
+  readonly crc: number
+}
 
 /** What is known of every entry that any core wrote, and of every leader's log. */
 export class EntryFacts {
@@ -34,10 +46,17 @@ export class EntryFacts {
     return this.#facts.get(`${index}/${term}`)
   }
 
-  note({ index, term, firstRevision, count, time_ms }: Entry, made_ms: number): void {
+  /** Throws a `Violation` when this entry is known, and was another one. */
+  note(entry: Entry, made_ms: number, follows: number | undefined): void {
+    const { index, term, firstRevision, count, time_ms } = entry
     const name = `${index}/${term}`
-    if (this.#facts.has(name)) return
-    this.#facts.set(name, { nextRevision: firstRevision + count, time_ms, made_ms })
+    const crc = crc32c(entry.bytes)
+    const known = this.#facts.get(name)
+    if (known !== undefined && known.crc !== crc) {
+      throw new Violation('entry-altered', `entry ${index} of term ${term} has other bytes`)
+    }
+    if (known !== undefined) return
+    this.#facts.set(name, { nextRevision: firstRevision + count, time_ms, made_ms, follows, crc })
   }
 }
 
@@ -47,6 +66,8 @@ export class LogRules {
   #commit = -1
   #membership: { index: number; membership: Membership | undefined } | undefined
   #acknowledged = { term: 0, match: 0 }
+  /** Id of the last write that was issued. */
+  #lastWrite = 0
 
   constructor(options: ProtocolOptions, facts: EntryFacts) {
     this.#options = options
@@ -59,8 +80,10 @@ export class LogRules {
     const made_ms = this.#options.now_ms()
     for (const entry of effects.write?.entries ?? []) {
       if (after !== undefined) this.#checkProposal(course, after, entry)
-      this.#facts.note(entry, made_ms)
+      this.#facts.note(entry, made_ms, log.at(entry.index - 1)?.chain)
     }
+    this.#checkInstall(course)
+    this.#checkDisk(course)
     this.#checkCommit(course)
     this.#checkAcknowledged(course)
     this.#commit = core.commit
@@ -105,6 +128,29 @@ export class LogRules {
     const { voters } = decodeMembership(bytes.subarray(ENTRY_HEADER_BYTES))
     const former = present.membership.voters
     if (differences(voters, former) > 1) wrong(`from [${former}] to [${voters}] in one step`)
+  }
+
+  #checkInstall({ self, effects, log }: Course): void {
+    const install = effects.write?.install
+    if (install === undefined) return
+    const { index, chain } = install.meta
+    const next = log.at(index + 1)
+    const follows = next === undefined ? chain : this.#facts.get(index + 1, next.term)?.follows
+    if (follows === undefined || follows === chain) return
+    const what = `${self} keeps entry ${index + 1} behind a snapshot at ${index}`
+    throw new Violation('log-broken', `${what} that it does not follow`)
+  }
+
+  #checkDisk({ self, input, effects, log, mirror }: Course): void {
+    const synced = input.type === 'persisted' && input.write === this.#lastWrite
+    this.#lastWrite = effects.write?.id ?? this.#lastWrite
+    if (!synced || effects.write !== undefined) return
+    const { lastIndex } = mirror
+    if (lastIndex === log.lastIndex && mirror.at(lastIndex)?.chain === log.at(lastIndex)?.chain) {
+      return
+    }
+    const what = `the log of ${self} ends at ${log.lastIndex}`
+    throw new Violation('disk-differs', `${what}, and on its disk at ${lastIndex}`)
   }
 
   #checkCommit({ self, before, after, effects }: Course): void {

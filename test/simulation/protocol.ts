@@ -2,7 +2,7 @@
  * Rules of the protocol that each single core must keep at every step. Breaking one does harm only
  * in rare company (a lost message, a crash just then); looked at directly it shows at once.
  *
- *   election-rules.ts   who campaigns asked before; who was paused, or lost its quorum, leads no more
+ *   election-rules.ts   who campaigns asked before; who was paused or lost its quorum leads no more
  *   log-rules.ts        commit by the own term, one change of membership at a time, revisions and
  *                       times without a leap, what was acknowledged stays
  *   read-rules.ts       a read index is confirmed by a round that was sent after the read arrived
@@ -13,6 +13,7 @@
 import type { Core } from '../../src/database/consensus/core.ts'
 import type { Effects, Input, Instant, MemberId } from '../../src/database/consensus/types.ts'
 import type { CoreLog } from './core-log.ts'
+import type { DiskMirror } from './disk-mirror.ts'
 import { ElectionRules } from './election-rules.ts'
 import { EntryFacts, LogRules } from './log-rules.ts'
 import { ReadRules } from './read-rules.ts'
@@ -45,6 +46,8 @@ export type Step = {
   readonly effects: Effects
   /** The log with this step's write. */
   readonly log: CoreLog
+  /** What was synced. */
+  readonly mirror: DiskMirror
 }
 
 /** A step with what the core was before it. */

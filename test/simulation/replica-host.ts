@@ -148,6 +148,7 @@ export class ReplicaHost {
     process.onFuse = () => world.count('killed-between-effects')
     process.onDeath = (why) => this.#ended(process, why)
     world.note(`${process.name} starts`)
+    world.onMoment('start', this.ordinal)
     world.scheduler.after(0, process, () => {
       this.#run(process).catch((error: unknown) => this.#fatal(process, error))
     })

@@ -10,6 +10,7 @@ import type { ClusterError } from '../../src/shared/errors.ts'
 import { ApiHost } from './api-host.ts'
 import { Chance } from './chance.ts'
 import { Client } from './client.ts'
+import { describeFrame } from './describe.ts'
 import { Dns } from './dns.ts'
 import type { Moment } from './faults.ts'
 import { History, type Operation, type Outcome } from './history.ts'
@@ -87,8 +88,8 @@ export class World {
     this.network.onArrival = (link, type, body) => {
       this.transcript.mix(scheduler.now_ms, type, body.length, crc32c(body))
       if (this.transcript.kept) {
-        const way = `${link.otherPlace}>${link.place}`
-        this.transcript.line(scheduler.now_ms, `frame ${way} type ${type}, ${body.length} bytes`)
+        const way = { from: link.otherPlace, to: link.place }
+        this.transcript.line(scheduler.now_ms, describeFrame(way, type, body))
       }
     }
   }

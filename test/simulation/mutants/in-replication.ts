@@ -164,7 +164,7 @@ export const inReplication: readonly Mutant[] = [
         file: REPLICATION,
         find: 'firstRevision: log.nextRevision,',
         replace:
-          'firstRevision: (state.revisions = (state.revisions ?? log.nextRevision) + count) - count,',
+          'firstRevision: (state.given = (state.given ?? log.nextRevision) + count) - count,',
       },
     ],
   },

@@ -104,8 +104,8 @@ export const inState: readonly Mutant[] = [
       { file: PROPOSALS, find: 'this.#proposed.clear()', replace: '' },
       {
         file: PROPOSALS,
-        find: 'for (const { origins } of proposed) for (const origin of origins) origin.refuse(true)',
-        replace: 'void proposed',
+        find: '{ origins } of proposed) for (const origin of origins) origin.refuse(true)',
+        replace: '{ origins } of proposed) void origins',
       },
     ],
   },

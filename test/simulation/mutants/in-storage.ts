@@ -38,8 +38,8 @@ export const inStorage: readonly Mutant[] = [
     edits: [
       {
         file: 'src/database/storage/disk-state.ts',
-        find: 'for (let index = from; index <= state.lastIndex; index += 1) batch.del(logKey(index))',
-        replace: '',
+        find: 'index <= state.lastIndex; index += 1) batch.del(logKey(index))',
+        replace: 'index <= state.lastIndex; index += 1) void logKey(index)',
       },
     ],
   },

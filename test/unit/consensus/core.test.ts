@@ -247,3 +247,32 @@ t.test('of two processes with one ordinal the one whose link is up is let in', (
   t.same(leader.core?.status().membership?.learners, ['3/stays'])
   t.end()
 })
+
+t.test('an append of an earlier term is no sign of life for the present one', (t) => {
+  const { harness, leader } = formed(3)
+  const follower = harness.replica('1')
+  const { term, commit } = leader.core?.status() ?? { term: 0, commit: 0 }
+  // Sent before its sender started anew, by a clock that was far ahead.
+  const stale = {
+    type: 'append' as const,
+    from: leader.member,
+    to: follower.member,
+    term: term - 1,
+    previousIndex: commit,
+    previousTerm: term - 1,
+    acked: 0,
+    entries: [],
+    commit: 0,
+    sent_ms: leader.now_ms + 60_000,
+    echo_ms: -1,
+    echoLife: 0,
+    token: undefined,
+  }
+  const refusal = harness.step(follower, { type: 'message', message: stale })?.messages[0]?.message
+  if (refusal?.type !== 'append-reply') return t.fail('it was not answered')
+  t.ok(refusal.rejected)
+  harness.step(leader, { type: 'message', message: refusal })
+  const answered = leader.core?.status().progress.find((peer) => peer.member === follower.member)
+  t.ok((answered?.answered_ms ?? 0) <= leader.now_ms, 'nobody answers what was not sent yet')
+  t.end()
+})
