@@ -17,6 +17,8 @@ import type { World } from './world.ts'
 const NEAR_MS = 0.5
 /** A client waits this much longer than it told the server. */
 const PATIENCE_MS = 1500
+/** Probability that a write that failed is asked again. */
+const AGAIN = 0.5
 
 export class Client {
   readonly #world: World
@@ -27,6 +29,8 @@ export class Client {
   readonly #seen = new Map<string, { history: string; revision: number }>()
   #newest = 0
   #stopped = false
+  /** What failed surely without effect, to be asked again. */
+  #again: { intent: Intent; condition: TagCondition | undefined } | undefined
   busy = false
 
   constructor(world: World, number: number) {
@@ -48,8 +52,8 @@ export class Client {
     if (this.busy || this.#stopped) return
     const apis = this.#world.apis
     const api = apis[this.#chance.below(apis.length)] as ApiHost
-    const intent = this.#intend()
-    const condition = intent.type === 'get' ? undefined : this.#condition(intent.key)
+    const { intent, condition } = this.#again ?? this.#intend()
+    this.#again = undefined
     const now_ms = this.#world.scheduler.now_ms
     const operation = this.#world.history.begin(this.#number, intent, {
       condition: summaryOf(condition),
@@ -75,7 +79,13 @@ export class Client {
     return `k${at < 0 ? this.#chance.below(keys) : at}`
   }
 
-  #intend(): Intent {
+  #intend(): { intent: Intent; condition: TagCondition | undefined } {
+    const intent = this.#choose()
+    const condition = intent.type === 'get' ? undefined : this.#condition(intent.key)
+    return { intent, condition }
+  }
+
+  #choose(): Intent {
     const chance = this.#chance
     const { puts, deletes, staleReads, mortal, ttl_ms, padding_bytes } =
       this.#world.parameters.workload
@@ -126,6 +136,7 @@ export class Client {
       if (done) return
       done = true
       api.onEnd.delete(lost)
+      this.#maybeAgain(request, outcome)
       this.#finish(operation, outcome, history)
     }
     const lost = () => {
@@ -185,6 +196,18 @@ export class Client {
     tier.writer.submit(command, timeout_ms, (error, result, source) => {
       reply(writeOutcome(error, result, source), source?.history ?? '')
     })
+  }
+
+  /** A client may well try again what the server says has not happened. */
+  #maybeAgain(
+    { operation, condition }: { operation: Operation; condition: TagCondition | undefined },
+    outcome: Outcome,
+  ): void {
+    const { intent } = operation
+    if (outcome.type !== 'failed' || intent.type === 'get' || this.#stopped) return
+    if (!this.#chance.happens(AGAIN)) return
+    operation.askedAgain = true
+    this.#again = { intent, condition }
   }
 
   #finish(operation: Operation, outcome: Outcome, history: string): void {

@@ -60,6 +60,8 @@ export type Operation = {
   readonly known: number
   return_ms: number
   outcome: Outcome | undefined
+  /** It failed surely without effect, and was asked again as another operation. */
+  askedAgain: boolean
 }
 
 /** Clocks of replicas may be wrong by this share when they count an age. */
@@ -90,6 +92,7 @@ export class History {
       known: this.known,
       return_ms: Number.POSITIVE_INFINITY,
       outcome: undefined,
+      askedAgain: false,
     }
     this.operations.push(operation)
     return operation
@@ -109,8 +112,9 @@ export class History {
 
   /** At the end of the run: what was said to have had no effect had none. */
   finish(): void {
-    for (const { intent, outcome } of this.operations) {
-      if (intent.type !== 'put' || outcome === undefined) continue
+    for (const { intent, outcome, askedAgain } of this.operations) {
+      // Where it was asked again the same value may well be there, once (model.ts).
+      if (intent.type !== 'put' || outcome === undefined || askedAgain) continue
       const effect = this.#model.effectOf(intent.value)
       if (outcome.type === 'failed' && effect !== undefined) {
         const what = `put ${intent.value} took effect at ${effect}, and was refused`

@@ -40,6 +40,8 @@ export type Listener = Endpoint & {
   onSnapshot(read: () => Promise<ReceivedSnapshot>, remote: LinkIdentity): Promise<void>
 }
 
+/** However slow the network is, a frame takes no longer than this. */
+const SLOW_MS_MAX = 1500
 /** How long a piece of a stream waits before it tries a partition again. */
 const RETRY_MS = 100
 
@@ -79,7 +81,8 @@ export class Network {
   delay_ms(): number {
     const { delay_ms, jitter_ms } = this.options
     const chance = this.chance.random()
-    return (delay_ms + jitter_ms * chance * chance * 3) * this.slowness
+    const own_ms = delay_ms + jitter_ms * chance * chance * 3
+    return Math.min(own_ms * this.slowness, Math.max(own_ms, SLOW_MS_MAX))
   }
 
   /** Runs something at the other end when word of it has got there, partitions or not. */

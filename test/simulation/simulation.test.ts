@@ -7,8 +7,8 @@ import { seedOfRun } from '../contracts/random.ts'
 import { runSeed } from './run-seed.ts'
 import { Coverage } from './situations.ts'
 
-const FIXED = 24
-const FRESH = 8
+const FIXED = 16
+const FRESH = 6
 const fresh = seedOfRun()
 t.comment(`ORDINAL_SEED=${fresh}`)
 

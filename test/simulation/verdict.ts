@@ -20,7 +20,7 @@ export function judge(operations: readonly ours.Operation[]): void {
   }
   const seen: Operation[] = []
   for (const [id, operation] of operations.entries()) {
-    if (mortal.has(operation.intent.key)) continue
+    if (mortal.has(operation.intent.key) || operation.askedAgain) continue
     const told = translate(id, operation)
     if (told !== undefined) seen.push(told)
   }

@@ -19,6 +19,8 @@ const LOCK_WAIT_MS = 60_000
 const LOCK_LOOK_MS = 100
 /** A step of a plain file: written, synced, renamed. */
 const FILE_MS = 1
+/** However slow the disk is, half a batch takes no longer than this. */
+const SLOW_MS_MAX = 700
 const ROOMY_BYTES = 10 * 1024 * 1024 * 1024
 
 export type VolumeOptions = {
@@ -210,7 +212,7 @@ export class Volume {
     const { scheduler, chance, sync_ms, jitter_ms } = this.#options
     const part_ms = (sync_ms + jitter_ms * 2 * chance.random()) / 2
     if (this.#hungUntil_ms <= scheduler.now_ms) {
-      return this.#wait(process, part_ms * this.slowness)
+      return this.#wait(process, Math.min(part_ms * this.slowness, Math.max(part_ms, SLOW_MS_MAX)))
     }
     return new Promise((resolve) => {
       this.#hung.add(() => scheduler.after(part_ms, process, resolve))
@@ -233,7 +235,7 @@ export class Volume {
   #readLatency(process: SimulatedProcess): Promise<void> | undefined {
     const { chance, slowReads, sync_ms } = this.#options
     if (!chance.happens(slowReads)) return undefined
-    return this.#wait(process, sync_ms * chance.random() * this.slowness)
+    return this.#wait(process, Math.min(sync_ms * chance.random() * this.slowness, SLOW_MS_MAX))
   }
 
   #wait(process: SimulatedProcess, delay_ms: number): Promise<void> {
