@@ -93,7 +93,11 @@ export class Operator {
     const member = [...(membership?.voters ?? []), ...(membership?.learners ?? [])].find((id) =>
       id.startsWith(`${host.ordinal}/`),
     )
-    const settled = (membershipIndex ?? 0) <= (commit ?? 0)
+    // A second process with this ordinal would come back as a member that nobody means to run.
+    const twin = this.#world
+      .hosts()
+      .some((one) => one !== host && one.ordinal === host.ordinal && one.process !== undefined)
+    const settled = !twin && (membershipIndex ?? 0) <= (commit ?? 0)
     if (loop !== undefined && membership !== undefined && settled && member === undefined) {
       this.#leaving = undefined
       host.unwant()
