@@ -96,8 +96,6 @@ export type Fault = {
   | { readonly type: 'api-kill'; readonly number: number }
   | { readonly type: 'api-restart'; readonly number: number }
   | { readonly type: 'api-pause'; readonly number: number; readonly for_ms: number }
-  /** No client begins anything: what goes on in silence, and what is not overtaken by new writes. */
-  | { readonly type: 'lull'; readonly for_ms: number }
   | { readonly type: 'scale-up' }
   | { readonly type: 'scale-down' }
 )
@@ -142,7 +140,6 @@ const WEIGHTS: Readonly<Record<FaultType, number>> = {
   'api-kill': 1,
   'api-restart': 1,
   'api-pause': 2,
-  lull: 3,
   'scale-up': 1,
   'scale-down': 1,
 }
@@ -184,7 +181,6 @@ const TRIGGERED: ReadonlySet<FaultType> = new Set<FaultType>([
   'restart',
   'reset-links',
   'hung-disk',
-  'lull',
 ])
 
 function drawTrigger(chance: Chance, type: FaultType): Trigger | undefined {
@@ -247,8 +243,6 @@ function draw(chance: Chance, type: FaultType, parameters: Parameters): WithoutT
       return { type, ordinal, seed: chance.bits() }
     case 'twin':
       return { type, ordinal, disk: chance.pick(['same', 'empty', 'empty']), for_ms: for_ms + 2000 }
-    case 'lull':
-      return { type, for_ms: Math.round(chance.magnitude(500, 8000)) }
     case 'clock-jump':
       return {
         type,
