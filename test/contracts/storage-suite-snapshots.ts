@@ -1,6 +1,7 @@
 /** The storage suite's part about snapshots: sent, received, switched in, and swept up after. */
 
 import type { Test } from 'tap'
+import type { SnapshotMeta } from '../../src/database/consensus/types.ts'
 import type { Storage } from '../../src/database/replica/ports.ts'
 import { contentsOf, MadeLog, MadeState, membershipOf, metaOf, writeOf } from './made-log.ts'
 import { again, filled, openOn, type Suite, type World } from './storage-suite.ts'
@@ -183,6 +184,33 @@ export async function snapshotTests(t: Test, suite: Suite): Promise<void> {
     await sweepAll(after)
     t.equal(await keysStartingWith(to, 'g/\0\0\0\u0002/'), 0)
     t.strictSame(await contentsOf(after), before)
+  })
+
+  await t.test('a sweep under way leaves alone what begins to be received', async (t) => {
+    const from = await filled(await suite.create(t))
+    await from.storage.write({ writes: [], changes: from.state.take(from.log.at(9)) })
+    const first = await chunksOf(from.storage)
+    for (let number = 0; number < 50; number += 1) from.state.put(`many/${number}`, 'new')
+    await from.storage.write({ writes: [], changes: from.state.take(from.log.at(11)) })
+    const second = await chunksOf(from.storage)
+    const expected = await stateOf(from.storage)
+    const switchIn = (meta: SnapshotMeta) => ({
+      writes: [writeOf({ install: { meta, keepLog: false } })],
+      changes: undefined,
+    })
+    // However far the sweep has come by then.
+    for (let turns = 0; turns < 12; turns += 1) {
+      const { storage } = await filled(await suite.create(t))
+      await storage.receiveSnapshot(first.meta, streamOf(first.chunks))
+      await storage.write(switchIn(first.meta))
+      // The old log and the old generation are swept, what is received now lies behind both.
+      const swept = storage.sweep()
+      for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate)
+      await storage.receiveSnapshot(second.meta, streamOf(second.chunks))
+      await swept
+      await storage.write(switchIn(second.meta))
+      t.strictSame(await stateOf(storage), expected, `${turns} turns later`)
+    }
   })
 
   await t.test('closing the storage ends one that is being read', async (t) => {

@@ -35,7 +35,7 @@ export class Housekeeping {
   #closed = false
   #round = 0
   #expiring = false
-  #swept = false
+  #sweeping = false
   #space: DiskSpace | undefined
 
   constructor(options: HousekeepingOptions) {
@@ -49,11 +49,6 @@ export class Housekeeping {
 
   get diskFull(): boolean {
     return this.#space !== undefined && this.#space.free_bytes < this.#options.freeMin_bytes
-  }
-
-  /** A generation was switched in: there is an old one to delete. */
-  generationChanged(): void {
-    this.#swept = false
   }
 
   start(): void {
@@ -90,9 +85,11 @@ export class Housekeeping {
     loop.step({ type: 'health', health: this.health() })
     const target = loop.logMeter.target(loop.applied)
     if (target !== undefined) loop.compact(target)
-    if (!this.#swept) {
+    if (!this.#sweeping) {
+      this.#sweeping = true
       loop.writer.between(async () => {
-        this.#swept = await storage.sweep()
+        await storage.sweep()
+        this.#sweeping = false
       })
     }
     if (this.#round % SCRUB_EVERY_ROUNDS === 0) await storage.scrub()

@@ -195,8 +195,10 @@ export class LevelStorage implements Storage {
   }
 
   sweep(): Promise<boolean> {
-    const { base, live } = this.#loaded()
-    return this.#sweeper.sweep({ base, live, receiving: this.#receiver.generation })
+    return this.#sweeper.sweep(() => {
+      const { base, live } = this.#loaded()
+      return { base, live, receiving: this.#receiver.generation }
+    })
   }
 
   scrub(): Promise<void> {

@@ -2,6 +2,9 @@
  * Removing what nothing names any more, a bounded part at a time: generations that are neither live
  * nor being received, and log entries at or below the base (left behind when a snapshot replaced
  * them). Nothing reads these, so a crash at any moment costs nothing.
+ *
+ * A snapshot may begin to be received while a sweep looks around: what is dead is said again in the
+ * very turn in which the batch of deletions is filled.
  */
 
 import { SWEEP_KEYS_MAX } from '../../shared/limits.ts'
@@ -18,10 +21,17 @@ import type { Base } from './stored-values.ts'
 
 type Range = { readonly gte: Buffer; readonly lt: Buffer }
 
+/** What is in use. */
+type Keep = {
+  readonly base: Base
+  readonly live: GenerationLayout
+  readonly receiving: GenerationLayout | undefined
+}
+
 export class Sweeper {
   readonly #db: Database
   readonly #gate: CommitGate
-  /** Nothing was left at the last look, and nothing was replaced since. */
+  /** Nothing was left at the last look, and nothing was replaced since it began. */
   #clean = false
 
   constructor(db: Database, gate: CommitGate) {
@@ -34,29 +44,24 @@ export class Sweeper {
     this.#clean = false
   }
 
-  /** Deletes up to SWEEP_KEYS_MAX keys; true when nothing is left. */
-  async sweep(keep: {
-    base: Base
-    live: GenerationLayout
-    receiving: GenerationLayout | undefined
-  }): Promise<boolean> {
+  /** Deletes up to SWEEP_KEYS_MAX keys of what `look` does not name; true: nothing is left. */
+  async sweep(look: () => Keep): Promise<boolean> {
     if (this.#clean) return true
+    this.#clean = true
+    const isDead = (key: Buffer) => deadRanges(look()).some((range) => isWithin(key, range))
     let left = SWEEP_KEYS_MAX
-    for (const range of deadRanges(keep)) {
-      left -= await deleteRange(this.#db, this.#gate, { ...range, limit: left })
-      if (left === 0) return false
+    for (const range of deadRanges(look())) {
+      left -= await deleteRange(this.#db, this.#gate, { ...range, limit: left, isDead })
+      if (left > 0) continue
+      this.#clean = false
+      return false
     }
-    this.#clean = keep.receiving === undefined
+    if (look().receiving !== undefined) this.#clean = false
     return true
   }
 }
 
-function deadRanges(keep: {
-  base: Base
-  live: GenerationLayout
-  receiving: GenerationLayout | undefined
-}): Range[] {
-  const { base, live, receiving } = keep
+function deadRanges({ base, live, receiving }: Keep): Range[] {
   const ranges: Range[] = [
     { gte: LOG_START, lt: logKey(base.index + 1) },
     { gte: GENERATIONS_START, lt: live.start },
@@ -67,17 +72,25 @@ function deadRanges(keep: {
   return ranges
 }
 
-/** Deletes up to `limit` keys of a range in one synced batch; resolves to how many there were. */
+function isWithin(key: Buffer, { gte, lt }: Range): boolean {
+  return Buffer.compare(key, gte) >= 0 && Buffer.compare(key, lt) < 0
+}
+
+/**
+ * Deletes up to `limit` keys of a range in one synced batch, those that are dead when the batch is
+ * filled; resolves to how many were found.
+ */
 export async function deleteRange(
   db: Database,
   gate: CommitGate,
-  options: { gte: Buffer; lt: Buffer; limit: number },
+  options: Range & { limit: number; isDead?: (key: Buffer) => boolean },
 ): Promise<number> {
-  if (Buffer.compare(options.gte, options.lt) >= 0) return 0
-  const keys = await db.keys(options).all()
+  const { isDead, ...range } = options
+  if (Buffer.compare(range.gte, range.lt) >= 0) return 0
+  const keys = await db.keys(range).all()
   if (keys.length === 0) return 0
   await gate.commit((batch) => {
-    for (const key of keys) batch.del(key)
+    for (const key of keys) if (isDead?.(key) ?? true) batch.del(key)
     return undefined
   })
   return keys.length
