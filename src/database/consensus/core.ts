@@ -23,6 +23,7 @@ import {
   propose,
   quorumAnswered_ms,
   sendCommitNotices,
+  sendHeartbeat,
   sendHeartbeats,
 } from './replication.ts'
 import { becomeFollower, canPropose, restartTimer } from './roles.ts'
@@ -49,7 +50,7 @@ import type {
   Membership,
   Restored,
 } from './types.ts'
-import { emit, sealWrite } from './verbs.ts'
+import { emit, isAlone, isVoter, sealWrite } from './verbs.ts'
 
 export { genesisEntry } from './membership.ts'
 
@@ -171,7 +172,7 @@ function noticePause(state: CoreState, { now_ms, wall_ms }: Instant): void {
   state.now_ms = now_ms
   state.wall_ms = wall_ms
   if (state.leading === undefined) restartTimer(state)
-  else if (state.leading.voters.length > 1) {
+  else if (!isAlone(state.leading)) {
     const why = `it was paused for ${Math.round(gap_ms)} ms`
     becomeFollower(state, { term: state.term, leader: undefined, why })
   }
@@ -257,10 +258,18 @@ function finish(state: CoreState): void {
     if (leading.nextReads.length > 0) startRound(state, leading)
     if (leading.transfer !== undefined) pursueTransfer(state, leading)
     if (leading.commitNotice === 'urgent') sendCommitNotices(state, leading)
+    if (!isVoter(state)) maybeLeave(state, leading)
   }
   if (state.drain !== undefined && !state.drain.done) pursueDrain(state)
   sealWrite(state)
   tell(state)
+}
+
+/** One that leads from outside its membership has done its part when that is committed. */
+function maybeLeave(state: CoreState, leading: Leading): void {
+  if (state.log.membershipIndex > state.commit) return
+  for (const peer of leading.peers) sendHeartbeat(state, peer, undefined)
+  becomeFollower(state, { term: state.term, leader: undefined, why: 'it was removed' })
 }
 
 /** Tells of changes that outlast the step. */

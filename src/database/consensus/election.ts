@@ -21,7 +21,7 @@ import {
 import type { CoreState } from './state.ts'
 import type { Membership, Message } from './types.ts'
 import { ordinalOf } from './types.ts'
-import { isVoter, send, touchHardState } from './verbs.ts'
+import { isVoter, mayCampaign, send, touchHardState } from './verbs.ts'
 
 const ROUNDS_IN_ORDER = 2
 
@@ -36,8 +36,8 @@ export function leaseRunning(state: CoreState): boolean {
 /** Time passes for a replica that does not lead. */
 export function tickElection(state: CoreState): void {
   const { election, now_ms, config, log } = state
-  if (!isVoter(state)) return
-  if ((log.membership as Membership).voters.length === 1) {
+  if (!mayCampaign(state)) return
+  if (isVoter(state) && (log.membership as Membership).voters.length === 1) {
     // Nobody else to ask or to wait for.
     if (state.role !== 'candidate') becomeCandidate(state)
     return

@@ -98,6 +98,11 @@ export class Log {
   get membership(): Membership | undefined {
     return this.#memberships[this.#memberships.length - 1]?.membership ?? this.#base.membership
   }
+  /** The one before the membership in force; undefined: the log does not tell. */
+  get formerMembership(): Membership | undefined {
+    if (this.#memberships.length === 0) return undefined
+    return this.#memberships[this.#memberships.length - 2]?.membership ?? this.#base.membership
+  }
   /** Index of the entry that put the membership in force; the base's for a snapshot's. */
   get membershipIndex(): number {
     return this.#memberships[this.#memberships.length - 1]?.index ?? this.#base.index

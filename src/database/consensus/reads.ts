@@ -15,7 +15,7 @@ import { majority } from './quorum.ts'
 import { sendHeartbeat } from './replication.ts'
 import type { CoreState, Leading, ReadWaiter } from './state.ts'
 import type { MemberId, Message, ReadToken } from './types.ts'
-import { advanceCommit, committedInTerm, send } from './verbs.ts'
+import { advanceCommit, committedInTerm, isAlone, send } from './verbs.ts'
 
 /** A read of this replica's own. */
 export function handleRead(state: CoreState, id: number): void {
@@ -58,8 +58,7 @@ export function startRound(state: CoreState, leading: Leading): void {
   state.readRound += 1
   const token = { term: state.term, start: state.config.start, round: state.readRound }
   const { now_ms, commit } = state
-  const alone = leading.voters.length === 1 && leading.voters[0] === leading.own
-  if (alone) {
+  if (isAlone(leading)) {
     for (const waiter of waiters) answer(state, waiter, commit)
     return
   }

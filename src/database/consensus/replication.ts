@@ -110,7 +110,11 @@ export function sendHeartbeat(
 ): void {
   let previousIndex = peer.state === 'snapshot' ? peer.match : peer.next - 1
   // Behind what the log still knows only the log's very beginning is surely equal.
-  if (state.log.termAt(previousIndex) === undefined) previousIndex = 0
+  if (state.log.termAt(previousIndex) === undefined) {
+    previousIndex = 0
+    // Nor would such a heartbeat be rejected where appends were lost: they count for nothing.
+    if (peer.state === 'replicate') peer.becomeProbe(peer.match + 1)
+  }
   peer.heartbeat_ms = state.now_ms
   post(state, peer, { previousIndex, entries: NO_ENTRIES, token })
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Entry } from './entry.ts'
-import type { CoreState, Draft } from './state.ts'
+import type { CoreState, Draft, Leading } from './state.ts'
 import type { CoreEvent, MemberId, MessageBody } from './types.ts'
 
 /** Sends a message once write `after` is synced (0, or synced already: at once). */
@@ -87,6 +87,21 @@ export function committedInTerm(state: CoreState): boolean {
 
 export function isVoter(state: CoreState): boolean {
   return state.log.membership?.voters.includes(state.self) ?? false
+}
+
+/**
+ * May this replica campaign? A voter may; and so may one that its latest membership leaves out,
+ * until that is committed, since it may be the only one that has it (Ongaro 2014 §4.2.2).
+ */
+export function mayCampaign(state: CoreState): boolean {
+  const { log, commit, self } = state
+  if (isVoter(state)) return true
+  return log.membershipIndex > commit && (log.formerMembership?.voters.includes(self) ?? false)
+}
+
+/** Nobody else has to be asked. */
+export function isAlone({ voters, own }: Leading): boolean {
+  return voters.length === 1 && voters[0] === own
 }
 
 /** The data contradicts what was agreed: nothing that depends on it may leave any more. */

@@ -14,6 +14,7 @@ import { ClusterError } from '../../shared/errors.ts'
 import { ENTRY_VERSION } from '../consensus/entry.ts'
 import { type CoreEvent, type MemberId, type Membership, memberId } from '../consensus/types.ts'
 import { Allegiance } from './allegiance.ts'
+import { isForgotten, isRemoved } from './belonging.ts'
 import { type Fingerprint, Fingerprints, NO_FINGERPRINT } from './fingerprints.ts'
 import { aloneAfter, Forming } from './forming.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -288,6 +289,7 @@ export class Replica {
       draining: () => this.#draining,
       onRound: () => {
         if (this.#isRemoved(this.#self)) this.#removed('the cluster removed this incarnation')
+        else if (isForgotten(loop.status())) transport.announce(this.#hello())
       },
       onFatal: (error) => this.#options.onFatal(error),
     })
@@ -310,11 +312,8 @@ export class Replica {
     if (event.type === 'role' || event.type === 'leader') this.lanes.broadcast()
   }
 
-  /** Only a committed removal is final: another one may yet be undone. */
   #isRemoved(member: MemberId): boolean {
-    const status = this.#loop?.status()
-    if (status?.membership === undefined || status.membershipIndex > status.commit) return false
-    return status.membership.removed.includes(member)
+    return isRemoved(this.#loop?.status(), member)
   }
 
   // Peers.
@@ -390,7 +389,6 @@ export class Replica {
     const loop = this.#loop
     if (loop === undefined) throw new ClusterError('cluster-forming', 'not in a cluster yet')
     await loop.receiveSnapshot(snapshot)
-    this.#housekeeping?.generationChanged()
   }
 
   #notes(): string[] {

@@ -122,7 +122,7 @@ export const inElections: readonly Mutant[] = [
     edits: [
       {
         file: CORE,
-        find: 'else if (state.leading.voters.length > 1) {',
+        find: 'else if (!isAlone(state.leading)) {',
         replace: 'else if (state.leading.voters.length < 1) {',
       },
     ],

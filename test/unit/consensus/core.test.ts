@@ -276,3 +276,49 @@ t.test('an append of an earlier term is no sign of life for the present one', (t
   t.ok((answered?.answered_ms ?? 0) <= leader.now_ms, 'nobody answers what was not sent yet')
   t.end()
 })
+
+t.test('who alone has the entry that removes it leads until that is committed', (t) => {
+  const { harness, leader } = formed(2)
+  const other = harness.replica('1')
+  harness.run(500)
+  leader.diskHeld = true
+  harness.step(leader, { type: 'remove', member: other.member })
+  for (let ticks = 0; ticks < 8; ticks += 1) {
+    harness.tick(leader, 25)
+    harness.stabilize()
+  }
+  const left = () => other.core?.status().membership?.voters
+  t.same(left(), [leader.member], 'the other has the entry')
+  harness.crash(leader)
+  leader.diskHeld = false
+  harness.start(leader)
+  t.same(leader.core?.status().membership?.voters, [leader.member, other.member])
+  const alone = () => leader.core?.status().role === 'leader' && leader.core.canPropose
+  t.ok(
+    harness.run(8000, () => alone() && left()?.length === 1),
+    'the removal is made good',
+  )
+  t.same(leader.core?.status().membership?.voters, [leader.member])
+  t.not(other.core?.status().role, 'leader')
+  t.end()
+})
+
+t.test('appends lost in silence, and compacted since, are missed all the same', (t) => {
+  const { harness, leader } = formed(3)
+  const follower = harness.replica('2')
+  const link = `${leader.member}->${follower.member}`
+  harness.cut.add(link)
+  // More than may be under way at once: the rest is never sent.
+  for (let appends = 0; appends < INFLIGHT_APPENDS_MAX + 4; appends += 1) {
+    harness.propose(leader, 'lost')
+    harness.stabilize()
+  }
+  leader.disk.compact(leader.disk.applied)
+  harness.step(leader, { type: 'compacted', index: leader.disk.base.index })
+  const peer = leader.core?.status().progress.find(({ member }) => member === follower.member)
+  t.ok(peer?.state === 'replicate' && peer.next <= leader.disk.base.index, 'the next is gone')
+  harness.cut.delete(link)
+  const caughtUp = () => follower.core?.status().commit === leader.core?.status().commit
+  t.ok(harness.run(5000, caughtUp), 'a snapshot brings it back')
+  t.end()
+})
