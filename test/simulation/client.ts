@@ -17,6 +17,8 @@ import type { World } from './world.ts'
 const NEAR_MS = 0.5
 /** A client waits this much longer than it told the server. */
 const PATIENCE_MS = 1500
+/** How soon a client notices that a lull is over, at the latest. */
+const LULL_LOOK_MS = 200
 /** Probability that a write that failed is asked again. */
 const AGAIN = 0.5
 
@@ -67,7 +69,8 @@ export class Client {
   #next(pause_ms: number): void {
     this.#world.scheduler.after(pause_ms, undefined, () => {
       if (this.#stopped) return
-      if (!this.busy) this.act()
+      if (this.#world.lulls > 0) this.#next(this.#chance.random() * LULL_LOOK_MS)
+      else if (!this.busy) this.act()
       else this.#next(10)
     })
   }

@@ -14,6 +14,7 @@ const META = 0x6d
 export function strikeDisk(hand: Hand, fault: Fault): void {
   if (!('ordinal' in fault)) {
     if (fault.type === 'nearly-full') strikeSpace(hand, fault)
+    else if (fault.type === 'lost-disks') loseSome(hand, fault)
     return
   }
   const { replicas } = hand.world
@@ -114,6 +115,13 @@ function lose(hand: Hand, host: ReplicaHost, fault: Fault): void {
   budget.lost(member)
   host.swap(world.newVolume(host.place))
   hand.struck(fault)
+}
+
+function loseSome(hand: Hand, fault: Fault & { type: 'lost-disks' }): void {
+  for (const ordinal of fault.ordinals) {
+    const host = hand.world.replicas[ordinal]
+    if (host !== undefined) lose(hand, host, fault)
+  }
 }
 
 /** The disk that was lost is there again, and the one in its place is gone. */

@@ -83,6 +83,8 @@ export type Fault = {
   | { readonly type: 'flip'; readonly ordinal: number; readonly seed: number }
   | { readonly type: 'hide'; readonly ordinal: number; readonly seed: number }
   | { readonly type: 'lost-disk'; readonly ordinal: number }
+  /** Several at once, where the budget allows that many. */
+  | { readonly type: 'lost-disks'; readonly ordinals: readonly number[] }
   /** The disk that this ordinal had before is back. */
   | { readonly type: 'old-disk'; readonly ordinal: number }
   /** A second process with this ordinal, waiting for the same disk or with an empty one. */
@@ -96,6 +98,8 @@ export type Fault = {
   | { readonly type: 'api-kill'; readonly number: number }
   | { readonly type: 'api-restart'; readonly number: number }
   | { readonly type: 'api-pause'; readonly number: number; readonly for_ms: number }
+  /** No client begins anything: what goes on in silence, not overtaken by new writes. */
+  | { readonly type: 'lull'; readonly for_ms: number }
   | { readonly type: 'scale-up' }
   | { readonly type: 'scale-down' }
 )
@@ -134,12 +138,14 @@ const WEIGHTS: Readonly<Record<FaultType, number>> = {
   flip: 1,
   hide: 1,
   'lost-disk': 2,
+  'lost-disks': 0,
   'old-disk': 3,
   twin: 2,
   'clock-jump': 1,
   'api-kill': 1,
   'api-restart': 1,
   'api-pause': 2,
+  lull: 3,
   'scale-up': 1,
   'scale-down': 1,
 }
@@ -168,7 +174,7 @@ function drawTypes(chance: Chance, { beyondBudget }: Parameters): FaultType[] {
   }
   // A disk can only come back that was lost.
   if (types.includes('old-disk')) types.push('lost-disk', 'lost-disk')
-  if (beyondBudget) types.push(...Array.from({ length: 6 }, () => 'lost-disk' as const))
+  if (beyondBudget) types.push(...Array.from({ length: 6 }, () => 'lost-disks' as const))
   return types.length > 0 ? types : ['kill', 'partition']
 }
 
@@ -181,6 +187,7 @@ const TRIGGERED: ReadonlySet<FaultType> = new Set<FaultType>([
   'restart',
   'reset-links',
   'hung-disk',
+  'lull',
 ])
 
 function drawTrigger(chance: Chance, type: FaultType): Trigger | undefined {
@@ -238,11 +245,15 @@ function draw(chance: Chance, type: FaultType, parameters: Parameters): WithoutT
       return { type, ordinal, for_ms }
     case 'nearly-full':
       return { type, ordinals: drawSome(chance, replicas), for_ms }
+    case 'lost-disks':
+      return { type, ordinals: drawSome(chance, replicas) }
     case 'flip':
     case 'hide':
       return { type, ordinal, seed: chance.bits() }
     case 'twin':
       return { type, ordinal, disk: chance.pick(['same', 'empty', 'empty']), for_ms: for_ms + 2000 }
+    case 'lull':
+      return { type, for_ms: Math.round(chance.magnitude(500, 8000)) }
     case 'clock-jump':
       return {
         type,

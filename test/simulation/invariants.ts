@@ -25,6 +25,7 @@ import type {
   Input,
   Instant,
   Message,
+  Write,
 } from '../../src/database/consensus/types.ts'
 import type { KvState } from '../../src/database/kv/state.ts'
 import type { AppliedEntry, CommandResult, KvChanges } from '../../src/database/kv/types.ts'
@@ -144,6 +145,7 @@ export class Invariants implements Watcher {
   #step(member: Member, core: Core, effects: Effects): void {
     const view = this.#viewOf(core, member)
     if (effects.write !== undefined) {
+      this.#countOverlap(view, effects.write)
       view.log.write(effects.write)
       for (const entry of effects.write.entries) this.#written(member, entry)
     }
@@ -152,6 +154,12 @@ export class Invariants implements Watcher {
       this.#onEvent(member, event)
     }
     if (core.commit > view.commit) this.#advance(core, view)
+  }
+
+  /** A snapshot met a log that reaches as far: equal there, or another one. */
+  #countOverlap({ log }: View, { install }: Write): void {
+    if (install === undefined || log.lastIndex < install.meta.index) return
+    this.#onSituation(`snapshot-over-${install.keepLog ? 'equal' : 'other'}-log`)
   }
 
   #viewOf(core: Core, member: Member): View {

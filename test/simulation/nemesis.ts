@@ -22,6 +22,7 @@ export type Hand = {
 /** Faults that are situations by themselves. */
 const SITUATION_OF: Partial<Record<FaultType, string>> = {
   'lost-disk': 'disk-lost',
+  'lost-disks': 'disk-lost',
   'old-disk': 'old-disk-back',
   'drain-all': 'all-drained',
   'kill-all': 'all-killed',

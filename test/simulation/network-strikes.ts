@@ -1,4 +1,4 @@
-/** Faults of the network and of the names. */
+/** Faults of the network and of the names; and the silence of clients. */
 
 import type { Fault } from './faults.ts'
 import type { Hand } from './nemesis.ts'
@@ -22,6 +22,13 @@ export function strikeNetwork(hand: Hand, fault: Fault): void {
       hand.struck(fault)
       return
     }
+    case 'lull':
+      hand.world.lulls += 1
+      hand.for(fault.for_ms, () => {
+        hand.world.lulls -= 1
+      })
+      hand.struck(fault)
+      return
     case 'reset-links':
       network.resetAt(`db-${fault.ordinal}`)
       hand.struck(fault)

@@ -46,6 +46,10 @@ export class Operator {
     return true
   }
 
+  isLeaving(host: ReplicaHost): boolean {
+    return this.#leaving === host
+  }
+
   scaleDown(): boolean {
     const hosts = this.#hosts()
     const last = hosts.at(-1)
@@ -81,7 +85,7 @@ export class Operator {
   /** Asks the leader again and again, as a replica that is to leave does; then it is stopped. */
   #remove(host: ReplicaHost): void {
     const { scheduler } = this.#world
-    if (this.#finished) {
+    if (this.#finished && host.wanted) {
       this.#leaving = undefined
       return
     }
@@ -99,15 +103,20 @@ export class Operator {
       .some((one) => one !== host && one.ordinal === host.ordinal && one.process !== undefined)
     const settled = !twin && (membershipIndex ?? 0) <= (commit ?? 0)
     if (loop !== undefined && membership !== undefined && settled && member === undefined) {
-      this.#leaving = undefined
+      if (!host.wanted) {
+        this.#leaving = undefined
+        this.#world.count('scaled-down')
+        return
+      }
+      // A last hello of its may be under way, and make it a member once more: looked at again.
       host.unwant()
       host.kill('kept')
       this.#world.dns.remove(host.ordinal)
-      this.#world.count('scaled-down')
-      return
     }
     // With one voter less, fewer disks may be unwell.
-    if (member !== undefined && leader?.process !== undefined && this.#mayLeave(member)) {
+    const learns = member !== undefined && membership?.learners.includes(member)
+    const mayLeave = member !== undefined && !twin && (learns || this.#mayLeave(member))
+    if (mayLeave && leader?.process !== undefined) {
       scheduler.after(0, leader.process, () => loop?.step({ type: 'remove', member }))
     }
     scheduler.after(LOOK_EVERY_MS, undefined, () => this.#remove(host))

@@ -107,7 +107,7 @@ function drawLimits(chance: Chance): Limits {
   const small = chance.happens(0.6)
   const append = chance.pick([600, 6000, 1024 * 1024])
   return {
-    LOG_TRAILING_ENTRIES: small ? chance.pick([5, 20, 60]) : 10_000,
+    LOG_TRAILING_ENTRIES: small ? chance.pick([0, 0, 1, 5, 20, 60]) : 10_000,
     COMPACT_ENTRIES_MIN: chance.pick([1, 8, 30]),
     FINGERPRINT_EVERY_ENTRIES: chance.pick([4, 16, 64]),
     SESSIONS_MAX: chance.pick([3, 8, 256]),

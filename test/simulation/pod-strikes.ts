@@ -54,9 +54,9 @@ function pause(hand: Hand, process: NonNullable<ReplicaHost['process']>, for_ms:
 
 /** A second Pod with this ordinal: one with an empty disk is a disk that will be lost. */
 function twin(hand: Hand, host: ReplicaHost, fault: Fault & { type: 'twin' }): boolean {
-  const { world, budget } = hand
+  const { world, budget, operator } = hand
   const same = fault.disk === 'same'
-  if (!same && !budget.allows(host)) return false
+  if (!same && (!budget.allows(host) || operator.isLeaving(host))) return false
   const second = world.addTwin(host.ordinal, same ? host.volume : undefined)
   second.want()
   hand.for(fault.for_ms, () => {

@@ -53,6 +53,8 @@ export class World {
   #elections = 0
   readonly #memberships = new Set<number>()
   failure: RunFailure | undefined
+  /** While there are any, clients begin nothing. */
+  lulls = 0
   /** Told of what faults may wait for, and of who did it. */
   onMoment: (moment: Moment, ordinal: number) => void = () => undefined
   /** Damage was done to some disk: what replicas say of damage may be true. */
