@@ -23,7 +23,7 @@ export type NetworkOptions = {
   readonly drop: number
   readonly twice: number
   readonly late: number
-  /** The same for frames of API servers, which TCP does not lose: they may come late or twice. */
+  /** That a frame of an API server comes late; TCP neither loses one nor doubles it. */
   readonly apiLate: number
   /** Longest time a message may be held, ms. */
   readonly held_ms: number

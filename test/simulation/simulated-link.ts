@@ -31,7 +31,7 @@ export type LinkOptions = {
   readonly place: string
   /** Types of frames that may be dropped, come twice or late. */
   readonly lossy: ReadonlySet<number>
-  /** Types that may come late or twice, but not be dropped. */
+  /** Types that may come late, but never twice: a frame that was answered is over. */
   readonly late: ReadonlySet<number>
 }
 
@@ -179,7 +179,7 @@ export class SimulatedLink implements Link {
     } else if (late.has(frame.type) && chance.happens(options.apiLate)) {
       counters.late += 1
       this.#sendLate(frame)
-      if (chance.happens(0.5)) return
+      return
     }
     this.#sendInOrder(frame)
   }
