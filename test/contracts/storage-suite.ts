@@ -9,6 +9,7 @@ import type { Storage } from '../../src/database/replica/ports.ts'
 import type { Database } from '../../src/database/storage/layout.ts'
 import { type OpenOptions, openStorage } from '../../src/database/storage/open-storage.ts'
 import { contentsOf, MadeLog, MadeState, membershipOf, writeOf } from './made-log.ts'
+import { compactionTests } from './storage-suite-compaction.ts'
 import { damageTests } from './storage-suite-damage.ts'
 import { snapshotTests } from './storage-suite-snapshots.ts'
 
@@ -347,47 +348,5 @@ async function readTests(t: Test, suite: Suite): Promise<void> {
     t.strictSame(await found(8999, 10), ['early', 'temporary'])
     t.strictSame(await found(9000, 1), ['early'])
     t.strictSame(await found(299, 10), [])
-  })
-}
-
-async function compactionTests(t: Test, suite: Suite): Promise<void> {
-  await t.test('the log starts behind the base, which keeps what must be known', async (t) => {
-    const world = await suite.create(t)
-    const { storage, log } = await filled(world)
-    t.equal(await storage.compact(4), 4)
-    t.strictSame(await storage.readEntries(4, 1e6), [])
-    t.equal((await storage.readEntries(5, 1e6)).length, 7)
-    const { consensus } = await (await again(world)).load()
-    const { chain, term, time_ms } = log.at(4)
-    t.match(consensus.base, { index: 4, chain, term, time_ms, nextRevision: 4 })
-    t.strictSame(consensus.base.membership, membershipOf('0/a', '1/b', '2/c'))
-    t.strictSame(consensus.memberships, [])
-    t.strictSame(consensus.termRuns, [
-      { index: 5, term: 1 },
-      { index: 7, term: 2 },
-    ])
-  })
-
-  await t.test('nothing above the applied index is deleted', async (t) => {
-    const world = await suite.create(t)
-    const { storage } = await filled(world)
-    t.equal(await storage.compact(9), 6)
-    t.equal(await storage.compact(3), 6, 'and the base never goes back')
-    t.equal((await (await again(world)).load()).consensus.base.index, 6)
-  })
-
-  await t.test('a long log is compacted in bounded steps', async (t) => {
-    const world = await suite.create(t)
-    const { storage, log, state } = await filled(world)
-    const entries = log.commands(2, 10_000, 'x')
-    await storage.write({ writes: [writeOf({ entries })], changes: state.take(log.at(10_011)) })
-    const reached = await storage.compact(10_000)
-    t.ok(reached > 6 && reached < 10_000, `one call stops at ${reached}`)
-    let base = reached
-    while (base < 10_000) base = await storage.compact(10_000)
-    t.equal(base, 10_000)
-    const { consensus } = await (await again(world)).load()
-    t.equal(consensus.base.index, 10_000)
-    t.equal(consensus.lastIndex, 10_011)
   })
 }

@@ -156,7 +156,14 @@ export class LevelStorage implements Storage {
   async readEntries(from: number, bytes_max: number): Promise<Entry[]> {
     const { base, lastIndex } = this.#loaded()
     if (from <= base.index || from > lastIndex) return []
-    return readEntries(this.#db, { from, last: lastIndex, bytes_max })
+    try {
+      return await readEntries(this.#db, { from, last: lastIndex, bytes_max })
+    } catch (error) {
+      // A compaction under way may have taken the first of them just before they were read.
+      const after = await this.#gate.between(() => this.#loaded().base)
+      if (from <= after.index) return []
+      throw error
+    }
   }
 
   list(options: ListOptions): ReturnType<Storage['list']> {
