@@ -3,7 +3,7 @@
  *
  *   one-leader-a-term     at most one replica is elected in a term
  *   log-matching          entries of one index and term are the same in every log
- *   leader-completeness   who is elected holds every entry that is committed
+ *   leader-completeness   who is elected holds every entry that earlier terms committed
  *   committed-changed     what was committed at an index stays there
  *   committed-unsynced    what is committed lies on the disks of a quorum of the voters
  *   sent-unsynced         a vote or an acknowledgement leaves after what it promises is on disk
@@ -58,6 +58,8 @@ export class Invariants implements Watcher {
   /** index → term → chain, of all entries ever written to a log. */
   readonly #entries = new Map<number, Map<number, number>>()
   readonly #committed: (Mark | undefined)[] = []
+  /** How far each term got: the index of the last entry that was first committed in it. */
+  readonly #reached: { readonly term: number; index: number }[] = []
   readonly #applied = new Map<number, Applied>()
   /** applied index → session → CRC of its table. */
   readonly #sessions = new Map<number, Map<number, number>>()
@@ -192,7 +194,8 @@ export class Invariants implements Watcher {
       throw new Violation('one-leader-a-term', `${id} and ${other} are elected in term ${term}`)
     }
     this.#leaders.set(term, id)
-    const last = this.commit
+    // A vote that came late may still elect somebody into a term that others have left.
+    const last = this.#reached.findLast((reached) => reached.term < term)?.index ?? 0
     const mark = this.#committed[last]
     if (mark !== undefined && !view.log.includes(last, mark.chain)) {
       const what = `${id}, elected in term ${term}, lacks the committed entry ${last}`
@@ -207,6 +210,7 @@ export class Invariants implements Watcher {
       const known = this.#committed[index]
       if (known === undefined) {
         this.#committed[index] = mark
+        this.#reach(core.status().term, index)
         this.#demandQuorum(core, view, index, mark)
         this.onCommitted(index, mark)
       } else if (known.chain !== mark.chain) {
@@ -221,6 +225,12 @@ export class Invariants implements Watcher {
     if (this.#clusters.size > 1) {
       throw new Violation('one-cluster', `there are ${this.#clusters.size} clusters with clients`)
     }
+  }
+
+  #reach(term: number, index: number): void {
+    const last = this.#reached.at(-1)
+    if (last !== undefined && last.term >= term) last.index = index
+    else this.#reached.push({ term, index })
   }
 
   #demandQuorum(core: Core, view: View, index: number, { chain }: Mark): void {
