@@ -16,6 +16,7 @@ export const ERROR_TABLE = {
   'faults-disabled': { status: 404, retry: false, title: 'Faults are switched off here' },
   'no-such-route': { status: 404, retry: false, title: 'There is no such resource' },
   'method-not-allowed': { status: 405, retry: false, title: 'The method is not allowed here' },
+  'request-timeout': { status: 408, retry: true, title: 'The request came too slowly' },
   'precondition-failed': {
     status: 412,
     retry: false,

@@ -113,6 +113,10 @@ function refusalOfBytes(cause: NodeJS.ErrnoException): ClusterError {
     const message = `the request line and header have at most ${maxHeaderSize} bytes together`
     return new ClusterError('header-too-large', message, { cause })
   }
+  if (cause.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    const message = `the whole request must come within ${REQUEST_RECEIVE_MS_MAX} ms`
+    return new ClusterError('request-timeout', message, { cause })
+  }
   return new ClusterError('bad-request', cause.code ?? 'not HTTP', { cause })
 }
 

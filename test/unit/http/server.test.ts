@@ -26,7 +26,7 @@ async function stage(t: Pick<Test, 'teardown'>) {
     await app.close()
   })
   await once(socket, 'connect')
-  const state = { socket, calls, text: '' }
+  const state = { app, socket, calls, text: '' }
   socket.setEncoding('latin1').on('data', (text: string) => {
     state.text += text
   })
@@ -54,6 +54,20 @@ t.test('a header that is too large is told so: 431', async (t) => {
   t.match(problem['head'], /\r\nContent-Type: application\/problem\+json/)
   t.match(problem['head'], /\r\nConnection: close/)
   t.equal(stand.calls.length, 0)
+})
+
+t.test('a request that does not come to its end is told so: 408', async (t) => {
+  const stand = await stage(t)
+  const connected = once(stand.app.server, 'connection')
+  const slow = connect((stand.app.server.address() as AddressInfo).port, '127.0.0.1')
+  const [server] = await connected
+  slow.setEncoding('latin1').write('PUT / HTTP/1.1\r\n')
+  // What Node says of such a request when it looks, every half a minute.
+  const cause = Object.assign(new Error('timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+  stand.app.server.emit('clientError', cause, server)
+  const problem = problemOf((await slow.toArray()).join(''))
+  t.match(problem, { status: 408, code: 'request-timeout', outcome: 'not-applied', retry: true })
+  t.match(problem['head'], /^HTTP\/1.1 408 Request Timeout\r\n/)
 })
 
 t.test('a body that is no HTTP is the fault of its request, and told so', async (t) => {
