@@ -210,7 +210,7 @@ export class Invariants implements Watcher {
       const known = this.#committed[index]
       if (known === undefined) {
         this.#committed[index] = mark
-        this.#reach(core.status().term, index)
+        this.#reach(core.term, index)
         this.#demandQuorum(core, view, index, mark)
         this.onCommitted(index, mark)
       } else if (known.chain !== mark.chain) {

@@ -11,6 +11,7 @@ import { PeerSecret } from '../../src/database/peers/secret.ts'
 import { PeerTransport } from '../../src/database/peers/transport.ts'
 import type { Transport } from '../../src/database/replica/ports.ts'
 import { Replica } from '../../src/database/replica/replica.ts'
+import { otherVoters, StopGuard } from '../../src/database/replica/stop-guard.ts'
 import { ClusterError } from '../../src/shared/errors.ts'
 import type { Chance } from './chance.ts'
 import type { Member } from './invariants.ts'
@@ -21,6 +22,8 @@ import type { World } from './world.ts'
 
 const CLUSTER = 'ordinal'
 const FREE_MIN_BYTES = 1024 * 1024
+/** What is left of the grace when the guard in front of the stop gives way. */
+const GRACE_LEFT_MS = 20_000
 
 /** A log that nobody reads. */
 const silent = { error: () => undefined, fatal: () => undefined, info: () => undefined }
@@ -131,6 +134,48 @@ export class ReplicaHost {
     })
   }
 
+  /** Its Pod is deleted: preStop, SIGTERM, and SIGKILL at the end of the grace. */
+  evict(grace_ms: number): void {
+    this.unwant()
+    const process = this.#process
+    const replica = this.replica
+    const { scheduler } = this.#world
+    if (process?.alive !== true || replica === undefined) {
+      process?.kill('deleted before it had started')
+      return
+    }
+    scheduler.after(grace_ms, undefined, () => process.kill('its grace is over'))
+    const guard = this.#guard(replica, process, grace_ms)
+    scheduler.after(0, process, () => {
+      const asked = guard.released(new AbortController().signal)
+      asked.then(
+        (why) => {
+          this.#world.note(`${process.name} is released: ${why}`)
+          this.terminate()
+        },
+        (error: unknown) => this.#fatal(process, error),
+      )
+    })
+  }
+
+  /** As `commands/replica.ts` makes it. */
+  #guard(replica: Replica, { clock }: SimulatedProcess, grace_ms: number): StopGuard {
+    return new StopGuard({
+      clock,
+      ordinal: this.ordinal,
+      others: () => {
+        const status = replica.loop?.status()
+        if (status === undefined) return undefined
+        const { electionTimeout_ms: silence_ms } = this.#world.parameters.timing
+        return otherVoters(status, replica.peers, { now_ms: clock.now_ms(), silence_ms })
+      },
+      tell: (stopping) => replica.tellStopping(stopping),
+      departure: replica.departure,
+      draining: () => replica.draining,
+      hold_ms: Math.max(0, grace_ms - GRACE_LEFT_MS),
+    })
+  }
+
   #start(): void {
     const world = this.#world
     if (!this.#wanted || this.#holds > 0 || this.#process?.alive === true) return
@@ -208,6 +253,9 @@ export class ReplicaHost {
       address: `${bound.host}:${bound.port}`,
       firstOrdinal: 0,
       expected: world.size,
+      orchestrator: world.statefulSet?.orchestratorOf(process),
+      podManagement: world.statefulSet?.ordered === true ? 'OrderedReady' : 'Parallel',
+      grace_ms: world.statefulSet?.grace_ms,
       timing: world.parameters.timing,
       diskFreeMin_bytes: FREE_MIN_BYTES,
       onEvent: (event) => world.onReplicaEvent(this, event),

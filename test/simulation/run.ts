@@ -112,7 +112,7 @@ async function becomeEqual(world: World): Promise<void> {
 }
 
 /** What no event can catch: it came out of a promise or a tick. */
-function catchExceptions(world: World): () => void {
+export function catchExceptions(world: World): () => void {
   const caught = (error: unknown) => world.exception(error, world.scheduler.current)
   process.on('uncaughtException', caught)
   process.on('unhandledRejection', caught)

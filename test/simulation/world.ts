@@ -5,7 +5,7 @@
 
 import { crc32c } from '@node-rs/crc32'
 import { type CoreEvent, ordinalOf } from '../../src/database/consensus/types.ts'
-import type { ReplicaEvent } from '../../src/database/replica/replica.ts'
+import type { ReplicaEvent } from '../../src/database/replica/replica-options.ts'
 import type { ClusterError } from '../../src/shared/errors.ts'
 import { ApiHost } from './api-host.ts'
 import { Chance } from './chance.ts'
@@ -21,6 +21,7 @@ import type { SimulatedProcess } from './process.ts'
 import { ReplicaHost } from './replica-host.ts'
 import type { RunFailure } from './run-seed.ts'
 import { Scheduler } from './scheduler.ts'
+import type { StatefulSet } from './stateful-set.ts'
 import { Transcript } from './transcript.ts'
 import { Violation } from './violation.ts'
 import { Volume } from './volume.ts'
@@ -53,6 +54,8 @@ export class World {
   #elections = 0
   readonly #memberships = new Set<number>()
   failure: RunFailure | undefined
+  /** What runs the replicas, where they may ask; undefined: nobody. */
+  statefulSet: StatefulSet | undefined
   /** While there are any, clients begin nothing. */
   lulls = 0
   /** Told of what faults may wait for, and of who did it. */
@@ -155,13 +158,27 @@ export class World {
 
   /** Puts everything there and starts it. */
   build(): void {
-    const { replicas, apis, clients } = this.parameters
-    for (let ordinal = 0; ordinal < replicas; ordinal += 1) this.addReplica(ordinal)
+    for (let ordinal = 0; ordinal < this.parameters.replicas; ordinal += 1) this.addReplica(ordinal)
+    this.#makeClients()
+    for (const replica of this.replicas) replica.want()
+    this.#startClients()
+  }
+
+  /** All but the replicas. */
+  buildClients(): void {
+    this.#makeClients()
+    this.#startClients()
+  }
+
+  #makeClients(): void {
+    const { apis, clients } = this.parameters
     for (let number = 0; number < apis; number += 1) {
       this.apis.push(new ApiHost(this, `api-${number}`))
     }
     for (let number = 0; number < clients; number += 1) this.clients.push(new Client(this, number))
-    for (const replica of this.replicas) replica.want()
+  }
+
+  #startClients(): void {
     for (const api of this.apis) api.start()
     for (const client of this.clients) client.start()
   }

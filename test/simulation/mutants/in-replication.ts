@@ -185,8 +185,8 @@ export const inReplication: readonly Mutant[] = [
     edits: [
       {
         file: READS,
-        find: 'const alone = leading.voters.length === 1 && leading.voters[0] === leading.own',
-        replace: 'const alone = leading.own !== undefined',
+        find: 'if (isAlone(leading)) {',
+        replace: 'if (leading.own !== undefined) {',
       },
     ],
   },
