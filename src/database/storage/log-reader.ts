@@ -49,7 +49,10 @@ function decodeStored(value: Buffer): Entry {
   }
 }
 
-/** Keeps the last entries: all above `applied`, and of the others as many as the cache may hold. */
+/**
+ * Keeps the last entries: all above `applied`, and of the others as many as the cache may hold; the
+ * very last one whatever its size.
+ */
 class Tail {
   readonly #applied: number
   readonly #entries: Entry[] = []
@@ -64,7 +67,8 @@ class Tail {
     this.#entries.push(entry)
     if (entry.index > this.#applied) return
     this.#settled_bytes += entry.bytes.length
-    while (this.#settled_bytes > LOG_CACHE_BYTES_MAX) {
+    const last = this.#entries.length - 1
+    while (this.#settled_bytes > LOG_CACHE_BYTES_MAX && this.#first < last) {
       this.#settled_bytes -= (this.#entries[this.#first] as Entry).bytes.length
       this.#first += 1
     }
