@@ -44,7 +44,8 @@ const ROOMS: Readonly<Record<string, readonly RegExp[]>> = {
     /^database\/replica\/ports\.ts$/,
     /^shared\//,
   ],
-  kubernetes: [/^shared\//],
+  // The seam is types alone: what a replica asks, told by who answers.
+  kubernetes: [/^database\/replica\/orchestrator\.ts$/, /^shared\//],
   // Asks replicas over links as an API server does, and so speaks the same frames; how a link is
   // dialed, a name looked up or a URL asked is handed in.
   doctor: [/^database\/kv\/(frames|frame-types)\.ts$/, /^shared\//],
@@ -88,6 +89,11 @@ const IMPORTS = [
   /^\s*(?:import|export)\s[^'"`;=]*?from\s+'([^']+)'/gm,
   /^\s*import\s+'([^']+)'/gm,
   /\bimport\(\s*'([^']+)'\s*\)/g,
+]
+/** Imports that are still there when types are stripped. */
+const VALUE_IMPORTS = [
+  /^\s*(?:import|export)\s+(?!type\b)[^'"`;=]*?from\s+'([^']+)'/gm,
+  ...IMPORTS.slice(1),
 ]
 /** A file that is started in a process or thread of its own. */
 const STARTS = /new URL\(\s*'([^']+\.ts)',\s*import\.meta\.url\s*,?\s*\)/g
@@ -161,6 +167,17 @@ const rules: Readonly<Record<string, Rule>> = {
         )
         .map((name) => `${path} may not import ${name}`),
     ),
+
+  // An image has no devDependencies; some packages are there for their types alone.
+  'what is imported for more than its types is a dependency': (tree) => {
+    const { dependencies = {} } = JSON.parse(tree.get('package.json') ?? '{}')
+    return sources(tree).flatMap((path) =>
+      find(tree.get(path) as string, VALUE_IMPORTS)
+        .map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] as string)
+        .filter((name) => !/^(\.|node:)/.test(name) && !(name in dependencies))
+        .map((name) => `${path} imports ${name}`),
+    )
+  },
 
   'pure rooms are pure': (tree) =>
     sources(tree).flatMap((path) => {
@@ -264,6 +281,16 @@ src/odd/file.ts is in no room`,
   'packages stay in their rooms': [
     { 'src/api/a.ts': `import { Level } from 'level'`, 'src/commands/b.ts': `import 'level'` },
     'src/api/a.ts may not import level',
+  ],
+  'what is imported for more than its types is a dependency': [
+    {
+      'package.json': '{"dependencies": {"a": "1", "@b/c": "1"}, "devDependencies": {"d": "1"}}',
+      'src/a.ts': `import { a } from 'a/b'\nimport '@b/c'\nimport type { D } from 'd'`,
+      'src/b.ts': `import fs from 'node:fs'\nimport { d } from 'd'\nimport './a.ts'`,
+      'src/c.ts': `await import('d/e')`,
+      'test/d.ts': `import { d } from 'd'`,
+    },
+    'src/b.ts imports d\nsrc/c.ts imports d',
   ],
   'pure rooms are pure': [
     {

@@ -31,7 +31,8 @@ export function diagnose(pool: ReplicaPool): Diagnosis {
   }
   if (fresh.every(holdsNothing) && fresh.some(wasMember)) {
     const names = fresh.map((replica) => replica.name).sort()
-    const message = `no replica that answers holds the cluster's data; empty: ${names.join(', ')}`
+    const what = `no replica that answers holds the cluster's data; empty: ${names.join(', ')}`
+    const message = what + adviceOf(fresh)
     return { code: 'quorum-lost', message, missing: [...new Set([...missing, ...names])].sort() }
   }
   const problems = fresh.flatMap(({ status }) => status.problem ?? [])
@@ -39,7 +40,13 @@ export function diagnose(pool: ReplicaPool): Diagnosis {
     problems.find((problem) => problem === 'quorum-lost') ??
     problems.find((problem) => problem !== 'no-leader') ??
     'no-leader'
-  return { code, message: describe(code, missing), missing }
+  return { code, message: describe(code, missing) + adviceOf(fresh), missing }
+}
+
+/** What the replicas tell people to do, with what stands before it; '': nothing. */
+function adviceOf(fresh: readonly Replica[]): string {
+  const advice = new Set(fresh.flatMap(({ status }) => status.advice ?? []))
+  return advice.size === 0 ? '' : `; ${[...advice].join('; ')}`
 }
 
 /** Its disk is empty: new, or its data was set aside. */

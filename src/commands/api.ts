@@ -14,6 +14,7 @@ import { systemClock } from '../shared/clock.ts'
 import type { ApiConfig } from '../shared/config.ts'
 import { createLogger, roomLogger } from '../shared/logger.ts'
 import { baseOf, openAccess } from './access.ts'
+import { CRASH_SIGNALS } from './crash-signals.ts'
 import { listenOn } from './http-port.ts'
 import { SharedPort } from './shared-port.ts'
 
@@ -64,7 +65,7 @@ export async function runApi(config: ApiConfig): Promise<void> {
         })
   log.info({ clientPort, metricsPort }, 'API server started')
   closeWithGrace(
-    { delay: config.shutdownDelay_ms + STOP_MS_MAX, logger: log },
+    { delay: config.shutdownDelay_ms + STOP_MS_MAX, logger: log, skip: [...CRASH_SIGNALS] },
     async ({ err, signal }) => {
       if (err !== undefined) {
         log.fatal({ err }, 'unexpected failure')

@@ -2,7 +2,7 @@
  * `ordinal doctor`: looks at a cluster from where it is run, in a Pod or on a machine with the same
  * environment, and says what is wrong. With `--url` it asks that server alone.
  *
- * What needs the Kubernetes API (RBAC) comes as further checks, handed in.
+ * What needs the Kubernetes API comes as further checks, handed in (doctor-kubernetes.ts).
  */
 
 import { randomUUID } from 'node:crypto'

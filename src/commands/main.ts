@@ -103,7 +103,9 @@ function addDoctor(program: Command): void {
     .option('--json', 'one JSON document instead of lines', false)
     .action(async (options: { url?: string; json: boolean }) => {
       const { runDoctor } = await import('./doctor.ts')
-      const well = await runDoctor({ ...options, env: process.env })
+      const { kubernetesChecks } = await import('./doctor-kubernetes.ts')
+      const more = options.url === undefined ? kubernetesChecks(process.env) : []
+      const well = await runDoctor({ ...options, env: process.env }, more)
       if (!well) process.exitCode = 1
     })
 }

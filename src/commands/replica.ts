@@ -15,17 +15,20 @@ import { createProbeServer, replicaProbes } from '../database/replica/http/probe
 import { createMetrics } from '../database/replica/metrics.ts'
 import type { Storage, StoredState, Transport } from '../database/replica/ports.ts'
 import { Readiness } from '../database/replica/readiness.ts'
-import { Replica, type ReplicaEvent } from '../database/replica/replica.ts'
+import { Replica } from '../database/replica/replica.ts'
+import type { ReplicaEvent } from '../database/replica/replica-options.ts'
 import { otherVoters, StopGuard } from '../database/replica/stop-guard.ts'
 import { TimedStorage } from '../database/replica/timed-storage.ts'
 import { type Clock, systemClock } from '../shared/clock.ts'
 import type { ReplicaConfig } from '../shared/config.ts'
 import { createLogger, roomLogger } from '../shared/logger.ts'
 import { openAccess, type ProcessAccess } from './access.ts'
+import { CRASH_SIGNALS } from './crash-signals.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { listenOn } from './http-port.ts'
 import { noteFatal } from './note-fatal.ts'
 import { openDisk } from './open-disk.ts'
+import { type Orchestration, openOrchestration } from './orchestration.ts'
 import { ownAddress } from './own-address.ts'
 
 /** Longer than any hand-over; then the process ends whatever happens. */
@@ -38,6 +41,7 @@ const GRACE_LEFT_MS = 20_000
 export async function runReplica(config: ReplicaConfig): Promise<void> {
   const logger = createLogger(config.name, config)
   const log = roomLogger(logger, 'replica')
+  const orchestration = openOrchestration(config, roomLogger(logger, 'kubernetes'))
   const disk = await openDisk(config, roomLogger(logger, 'storage'))
   const access = openAccess(config, { base: config.base, log: roomLogger(logger, 'peers') })
   const transport = new PeerTransport({
@@ -63,24 +67,29 @@ export async function runReplica(config: ReplicaConfig): Promise<void> {
     storage,
     stored: disk.stored,
     // Asked each time: faults come and go.
-    notes: () => [...disk.notes, ...faults.notes(), ...access.notes()],
+    notes: () => [...disk.notes, ...faults.notes(), ...access.notes(), ...orchestration.notes()],
+    orchestration,
     address: ownAddress({ ...config, bound }),
     log,
   })
   faults.attach(replica)
+  orchestration.follow(replica, disk.notes)
   const guard = createGuard(replica, config, ports.transport)
   const diskTimes = () => storage.times
   const close = await serve(replica, config, { access, faults, guard, disk: diskTimes, log })
   await replica.start()
   log.info({ ordinal: config.ordinal, ...bound }, 'replica started')
-  closeWithGrace({ delay: STOP_MS_MAX, logger: log }, async ({ err, signal }) => {
+  // Who leaves for good may have to wait for as long as the kubelet does.
+  const patience_ms = orchestration.orchestrator === undefined ? 0 : config.grace_ms
+  const delay = Math.max(STOP_MS_MAX, patience_ms)
+  closeWithGrace({ delay, logger: log, skip: [...CRASH_SIGNALS] }, async ({ err, signal }) => {
     if (err !== undefined) {
       log.fatal({ err }, 'unexpected failure')
       process.exit(1)
     }
     log.info({ signal }, 'stopping')
     await replica.drain()
-    await close()
+    await Promise.all([close(), orchestration.close()])
     access.close()
     log.info({}, 'stopped')
   })
@@ -93,11 +102,12 @@ type Parts = {
   readonly transport: Transport
   readonly clock: Clock
   readonly address: string
+  readonly orchestration: Orchestration
   readonly log: Logger
 }
 
 function createReplica(config: ReplicaConfig, parts: Parts): Replica {
-  const { storage, transport, clock, log } = parts
+  const { storage, transport, clock, orchestration, log } = parts
   return new Replica({
     storage,
     stored: parts.stored,
@@ -109,6 +119,9 @@ function createReplica(config: ReplicaConfig, parts: Parts): Replica {
     address: parts.address,
     firstOrdinal: config.firstOrdinal,
     expected: config.replicas,
+    orchestrator: orchestration.orchestrator,
+    podManagement: config.podManagement,
+    grace_ms: config.grace_ms,
     timing: {
       electionTimeout_ms: config.electionTimeout_ms,
       heartbeat_ms: config.heartbeat_ms,
@@ -119,7 +132,10 @@ function createReplica(config: ReplicaConfig, parts: Parts): Replica {
     get notes() {
       return parts.notes()
     },
-    onEvent: (event) => logEvent(log, event),
+    onEvent: (event) => {
+      logEvent(log, event)
+      orchestration.onEvent(event)
+    },
     onFatal: (error) => void end(error, storage, log),
   })
 }
@@ -136,6 +152,7 @@ function createGuard(replica: Replica, config: ReplicaConfig, transport: Transpo
       return otherVoters(status, transport.peers(), { now_ms: systemClock.now_ms(), silence_ms })
     },
     tell: (stopping) => replica.tellStopping(stopping),
+    departure: replica.departure,
     draining: () => replica.draining,
     hold_ms: Math.max(0, grace_ms - GRACE_LEFT_MS),
   })

@@ -16,6 +16,9 @@ export type CheckName =
   | 'service'
   | 'url'
   | 'rbac'
+  | 'statefulset'
+  | 'marker'
+  | 'label'
 
 /** `warning`: works, and should be seen to. `skipped`: could not be looked at from here. */
 export type State = 'ok' | 'warning' | 'failed' | 'skipped'

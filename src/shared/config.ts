@@ -71,9 +71,22 @@ const SharedVariables = {
   ORDINAL_FAULTS: flag('off'),
 }
 
+/** Of a process in a Pod whose ServiceAccount may ask the Kubernetes API. */
+const KubernetesVariables = {
+  ORDINAL_KUBERNETES: flag('off'),
+  ORDINAL_STATEFULSET: Type.Optional(text(`^${LABEL}$`, 'the name of a StatefulSet')),
+  ORDINAL_MARKER: Type.Optional(text(`^${LABEL}(\\.${LABEL})*$`, 'the name of a ConfigMap')),
+  ORDINAL_ACCOUNT_FOLDER: text(
+    '^.+$',
+    "the path of the ServiceAccount's folder",
+    '/var/run/secrets/kubernetes.io/serviceaccount',
+  ),
+}
+
 /** The environment of `ordinal replica`. */
 export const ReplicaEnvironment = Type.Object({
   ...SharedVariables,
+  ...KubernetesVariables,
   ORDINAL_NAME: text(`^${LABEL}-\\d{1,5}$`, 'a name that ends in its ordinal, such as db-0'),
   ORDINAL_CLUSTER: Type.Optional(text(`^${LABEL}$`, 'the name of the cluster')),
   ORDINAL_DATA: text('^.+$', 'the path of a folder', '/data'),
@@ -85,6 +98,7 @@ export const ReplicaEnvironment = Type.Object({
   ORDINAL_PEER_PORT: port(7070),
   ORDINAL_ADVERTISE: Type.Optional(text(`^${ADDRESS}$`, 'an address such as 10.0.0.7:7070')),
   ORDINAL_POD_IP: Type.Optional(text('^[0-9a-fA-F:.]+$', 'an IP address without a port')),
+  ORDINAL_POD_MANAGEMENT: choice(['Parallel', 'OrderedReady'], 'Parallel'),
   ORDINAL_GRACE: duration('60s'),
   ORDINAL_ELECTION_TIMEOUT: duration('1s'),
   ORDINAL_HEARTBEAT: duration('100ms'),
@@ -107,6 +121,7 @@ export const ApiEnvironment = Type.Object({
 /** The environment of `ordinal doctor`: what the process has that it is run beside. */
 export const DoctorEnvironment = Type.Object({
   ...SharedVariables,
+  ...KubernetesVariables,
   ORDINAL_NAME: text('^[^\\s]{1,253}$', 'a name without spaces'),
   ORDINAL_CLUSTER: Type.Optional(text(`^${LABEL}$`, 'the name of the cluster')),
   ORDINAL_CLIENT_PORT: port(8080),
@@ -143,7 +158,23 @@ export type SharedConfig = {
   readonly faults: boolean
 }
 
+/** How a process asks the Kubernetes API about what runs it. */
+export type KubernetesConfig = {
+  /** `https://host:port` of the API server; undefined: this is no Pod. */
+  readonly server: string | undefined
+  /** Folder with the ServiceAccount's `token` and `ca.crt`. */
+  readonly accountFolder: string
+  readonly namespace: string
+  readonly statefulSet: string
+  /** The ConfigMap that notes that a cluster was formed; undefined: there is none. */
+  readonly marker: string | undefined
+}
+
 export type ReplicaConfig = SharedConfig & {
+  /** undefined: Kubernetes is not asked. */
+  readonly kubernetes: KubernetesConfig | undefined
+  /** Pods are started and stopped all at once, or one after another. */
+  readonly podManagement: 'Parallel' | 'OrderedReady'
   readonly ordinal: number
   /** The StatefulSet's name: the own name without its ordinal. */
   readonly base: string
@@ -175,6 +206,8 @@ export type ApiConfig = SharedConfig & {
 }
 
 export type DoctorConfig = SharedConfig & {
+  /** undefined: Kubernetes is not asked. */
+  readonly kubernetes: KubernetesConfig | undefined
   /** A volume to write to; undefined: this process has none. */
   readonly data: string | undefined
   readonly diskFreeMin_bytes: number
@@ -234,6 +267,29 @@ function shared(values: SharedValues) {
   }
 }
 
+/** Where a Pod finds the API server (Kubernetes, "Accessing the API from within a Pod"). */
+function apiServerOf(env: Environment): string | undefined {
+  const host = env['KUBERNETES_SERVICE_HOST'] ?? ''
+  if (host === '') return undefined
+  const port = env['KUBERNETES_SERVICE_PORT'] || '443'
+  return `https://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function kubernetesOf(
+  values: Static<typeof ReplicaEnvironment> | Static<typeof DoctorEnvironment>,
+  env: Environment,
+  base: string,
+): KubernetesConfig | undefined {
+  if (values.ORDINAL_KUBERNETES === 'off') return undefined
+  return {
+    server: apiServerOf(env),
+    accountFolder: values.ORDINAL_ACCOUNT_FOLDER,
+    namespace: values.ORDINAL_NAMESPACE,
+    statefulSet: values.ORDINAL_STATEFULSET ?? base,
+    marker: values.ORDINAL_MARKER,
+  }
+}
+
 /** Reads the configuration of a replica. Fails with `invalid-config`. */
 export function readReplicaConfig(env: Environment): ReplicaConfig {
   const values = read(ReplicaEnvironment, {
@@ -269,6 +325,8 @@ export function readReplicaConfig(env: Environment): ReplicaConfig {
     peerPort: values.ORDINAL_PEER_PORT,
     advertise: values.ORDINAL_ADVERTISE,
     podIp: values.ORDINAL_POD_IP,
+    kubernetes: kubernetesOf(values, env, base),
+    podManagement: values.ORDINAL_POD_MANAGEMENT,
     grace_ms: checkedDuration(values.ORDINAL_GRACE),
     electionTimeout_ms,
     heartbeat_ms,
@@ -301,6 +359,7 @@ export function readDoctorConfig(env: Environment): DoctorConfig {
     cluster: values.ORDINAL_CLUSTER ?? values.ORDINAL_SERVICE.replace(/-headless$/, ''),
     data: values.ORDINAL_DATA,
     diskFreeMin_bytes: values.ORDINAL_DISK_FREE_MIN_BYTES,
+    kubernetes: kubernetesOf(values, env, values.ORDINAL_SERVICE.replace(/-headless$/, '')),
     inCluster: (env['KUBERNETES_SERVICE_HOST'] ?? '') !== '',
   })
 }

@@ -181,3 +181,29 @@ export const FAULT_CLOCK_JUMP_MS_MAX = 10 * 366 * 86_400_000
 export const FAULT_MEMORY_KEYS_MAX = 16_384
 /** Bytes of those keys and values. */
 export const FAULT_MEMORY_BYTES_MAX = 16 * 1024 * 1024
+/** A call of the Kubernetes API has this long. */
+export const KUBERNETES_CALL_MS_MAX = 5000
+/** Bytes of an answer of the Kubernetes API; a ConfigMap has at most 1 MiB. */
+export const KUBERNETES_ANSWER_BYTES_MAX = 2 * 1024 * 1024
+/** Connections to the Kubernetes API at once; further calls wait. */
+export const KUBERNETES_CONNECTIONS_MAX = 4
+/** The own StatefulSet is read this often, give or take a fifth. */
+export const TOPOLOGY_POLL_MS = 5000
+/** A leader looks this often whether its Pod, and no other one, carries the label. */
+export const ROLE_CHECK_MS = 15_000
+/** First pause after the Kubernetes API did not do something; it doubles up to the next limit. */
+export const KUBERNETES_RETRY_MS_MIN = 500
+export const KUBERNETES_RETRY_MS_MAX = 30_000
+/** So many good answers in a row, and the Kubernetes API counts as well again. */
+export const KUBERNETES_ANSWERS_WELL = 3
+/** Time that a stopping replica gives the Kubernetes API for the last label and Events. */
+export const KUBERNETES_CLOSE_MS_MAX = 1000
+/** Events that wait to be told; beyond, the oldest is dropped. */
+export const EVENTS_WAITING_MAX = 16
+/** Events told in a row; then one for each of the next pauses. */
+export const EVENTS_BURST_MAX = 10
+export const EVENT_PAUSE_MS = 30_000
+/** Events of which the next one of the kind is counted instead of told anew. */
+export const EVENTS_REMEMBERED_MAX = 32
+/** Characters of an Event's message (the API's limit). */
+export const EVENT_TEXT_MAX = 1024

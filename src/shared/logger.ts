@@ -15,6 +15,7 @@ export type Room =
   | 'storage'
   | 'peers'
   | 'faults'
+  | 'kubernetes'
   | 'api'
   | 'local'
   | 'command'

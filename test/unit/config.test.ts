@@ -146,3 +146,38 @@ t.test('the doctor takes the environment of either tier', async (t) => {
   const named = { ORDINAL_CLUSTER: 'shop-db', ORDINAL_SERVICE: 'shop-db-headless' }
   t.equal(readDoctorConfig(named).cluster, 'shop-db')
 })
+
+t.test('Kubernetes is asked where it is switched on', async (t) => {
+  const name = { ORDINAL_NAME: 'db-1' }
+  const own = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' }
+  t.match(readReplicaConfig({ ...name, ...own }), { kubernetes: undefined })
+  t.equal(readReplicaConfig(name).podManagement, 'Parallel')
+  const on = { ...name, ORDINAL_KUBERNETES: 'on' }
+  t.same(readReplicaConfig({ ...on, ...own, ORDINAL_NAMESPACE: 'demo' }).kubernetes, {
+    server: 'https://[fd00::1]:6443',
+    accountFolder: '/var/run/secrets/kubernetes.io/serviceaccount',
+    namespace: 'demo',
+    statefulSet: 'db',
+    marker: undefined,
+  })
+  const named = { ORDINAL_STATEFULSET: 'my-db', ORDINAL_MARKER: 'my-db-marker' }
+  const told = { statefulSet: 'my-db', marker: 'my-db-marker', server: undefined }
+  t.match(readReplicaConfig({ ...on, ...named }).kubernetes, told)
+  const host = { KUBERNETES_SERVICE_HOST: '10.0.0.1' }
+  t.equal(readReplicaConfig({ ...on, ...host }).kubernetes?.server, 'https://10.0.0.1:443')
+  t.match(readDoctorConfig({ ...on, ORDINAL_SERVICE: 'shop-headless' }).kubernetes, {
+    statefulSet: 'shop',
+  })
+  t.equal(
+    readReplicaConfig({ ...name, ORDINAL_POD_MANAGEMENT: 'OrderedReady' }).podManagement,
+    'OrderedReady',
+  )
+  t.equal(
+    refusal(() => readReplicaConfig({ ...name, ORDINAL_POD_MANAGEMENT: 'Ordered' })),
+    'ORDINAL_POD_MANAGEMENT is "Ordered", expected one of Parallel, OrderedReady',
+  )
+  t.equal(
+    refusal(() => readReplicaConfig({ ...on, ORDINAL_MARKER: 'No_Marker' })),
+    'ORDINAL_MARKER is "No_Marker", expected the name of a ConfigMap',
+  )
+})

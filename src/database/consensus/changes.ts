@@ -11,6 +11,7 @@ import { proposeMembership, syncProgress } from './replication.ts'
 import type { CoreState, Leading } from './state.ts'
 import { handOverBeforeRemoval, isCaughtUp } from './transfer.ts'
 import type { MemberId, Membership } from './types.ts'
+import { isOutside } from './types.ts'
 import { committedInTerm } from './verbs.ts'
 
 /** A peer of this cluster said hello. Every replica remembers: any may have to act on it. */
@@ -45,17 +46,30 @@ export function tickMembership(state: CoreState, leading: Leading): void {
   if (leading.transfer !== undefined || !committedInTerm(state)) return
   if (log.membershipIndex > commit) return
   const membership = log.membership as Membership
-  const { removing } = leading
+  const removing = removingNow(state, leading)
+  // While it is no leader any more the one that stays removes all of them.
+  if (removing.has(self) && handOverBeforeRemoval(state, leading)) return
   const next = nextChange({
     self,
     membership,
     heard: state.heard,
     removing,
+    isOutside: (member) => isOutside(state.scale, member),
     view: (member) => viewOf(state, leading, member),
   })
   if (next !== undefined) proposeMembership(state, next)
-  // Others that leave go first, and the lead last of all.
-  else if (removing.has(self)) handOverBeforeRemoval(state, leading)
+}
+
+/** Who leaves: asked to, says so, or is not meant to run and silent. */
+function removingNow(state: CoreState, leading: Leading): ReadonlySet<MemberId> {
+  const { scale } = state
+  if (scale.leaving.length === 0 && !scale.confirmed) return leading.removing
+  const removing = new Set([...leading.removing, ...scale.leaving])
+  if (!scale.confirmed) return removing
+  for (const peer of leading.peers) {
+    if (isOutside(scale, peer.member) && isSilent(state, leading, peer)) removing.add(peer.member)
+  }
+  return removing
 }
 
 function viewOf(state: CoreState, leading: Leading, member: MemberId): MemberView {

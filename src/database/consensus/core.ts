@@ -156,6 +156,9 @@ function dispatch(state: CoreState, input: Input): void {
     case 'remove':
       handleRemove(state, input.member)
       return
+    case 'scale':
+      state.scale = input.scale
+      return
     default:
       assertNever(input)
   }

@@ -37,8 +37,10 @@ export type PolicyView = {
   readonly view: (member: MemberId) => MemberView
   /** Members of the cluster outside the membership that said hello, oldest first. */
   readonly heard: readonly MemberId[]
-  /** Members that asked to leave for good. */
+  /** Members that leave for good, or are gone for good. */
   readonly removing: ReadonlySet<MemberId>
+  /** Its ordinal is not meant to run (any more): it is not let in. */
+  readonly isOutside: (member: MemberId) => boolean
 }
 
 /** The next membership, or undefined when all is as it should be (or cannot be made so now). */
@@ -87,10 +89,11 @@ function replace(policy: PolicyView): Membership | undefined {
 
 /** Step 3, and the only step of a plain join. */
 function promote(policy: PolicyView): Membership | undefined {
-  const { membership, view, removing } = policy
+  const { membership, view, removing, isOutside } = policy
   for (const learner of membership.learners) {
     const state = view(learner)
-    if (!state.answering || !state.caughtUp || removing.has(learner)) continue
+    if (!state.answering || !state.caughtUp) continue
+    if (removing.has(learner) || isOutside(learner)) continue
     if (voterOf(membership, ordinalOf(learner)) !== undefined) continue
     const voters = byOrdinal([...membership.voters, learner])
     if (!quorumAnswers(policy, voters)) continue
@@ -112,10 +115,11 @@ function giveUp(policy: PolicyView): Membership | undefined {
 
 /** Step 1: the latest incarnation of each ordinal that said hello. */
 function letIn(policy: PolicyView): Membership | undefined {
-  const { membership, heard, view, self } = policy
+  const { membership, heard, view, self, isOutside } = policy
   const { voters, learners, removed } = membership
   for (const member of heard.toReversed()) {
     if (voters.includes(member) || learners.includes(member) || removed.includes(member)) continue
+    if (isOutside(member)) continue
     const ordinal = ordinalOf(member)
     const old = voterOf(membership, ordinal)
     if (old !== undefined && (old === self || !view(old).silent)) continue

@@ -23,8 +23,10 @@ import type {
   ReadToken,
   Restored,
   RoleName,
+  Scale,
   SnapshotMeta,
 } from './types.ts'
+import { NO_SCALE } from './types.ts'
 
 export type Role = 'follower' | 'pre-candidate' | 'candidate' | 'leader'
 
@@ -174,6 +176,7 @@ export type CoreState = {
   readRound: number
   readonly requests: ReadRequests
   drain: Drain | undefined
+  scale: Scale
   /** Members of the cluster that said hello and are not in the membership, oldest first. */
   readonly heard: MemberId[]
   /** Members that a disk read or a snapshot stream is under way for. */
@@ -243,6 +246,7 @@ export function newState(config: CoreConfig, restored: Restored, instant: Instan
     readRound: 0,
     requests: { counter: 0, asked: [], first: 0, last: 0, sent_ms: 0, next: [], held: [] },
     drain: undefined,
+    scale: NO_SCALE,
     heard: [],
     loading: new Set(),
     streaming: new Set(),

@@ -12,6 +12,7 @@ import { CAUGHT_UP_ENTRIES } from '../../shared/limits.ts'
 import type { Progress } from './progress.ts'
 import type { CoreState, Drain, Leading, Transfer } from './state.ts'
 import type { MemberId } from './types.ts'
+import { isOutside } from './types.ts'
 import { committedInTerm, emit, send } from './verbs.ts'
 
 /** A hand-back whose leader lasts less than this many S has failed. */
@@ -122,6 +123,7 @@ export function considerHandBack(state: CoreState, leading: Leading): void {
 
 function whyNotYet(state: CoreState, leading: Leading, voter: Progress): string | undefined {
   if (voter.health.draining) return 'draining'
+  if (leaves(state, leading, voter)) return 'it leaves'
   if (!voter.health.electable) return 'not electable'
   if (!isCaughtUp(state, voter)) return 'lagging'
   if (!committedInTerm(state)) return 'nothing committed in this term'
@@ -133,7 +135,15 @@ function whyNotYet(state: CoreState, leading: Leading, voter: Progress): string 
   return undefined
 }
 
-/** The voter that takes over best: the lowest ordinal that is well, near, and answering. */
+/** It is on its way out of the membership. */
+function leaves({ scale }: CoreState, leading: Leading, { member }: Progress): boolean {
+  return leading.removing.has(member) || scale.leaving.includes(member)
+}
+
+/**
+ * The voter that takes over best: the lowest ordinal that is well, near, and answering; one that is
+ * meant to go on running before one that is not.
+ */
 function successor(
   state: CoreState,
   leading: Leading,
@@ -141,12 +151,18 @@ function successor(
 ): Progress | undefined {
   let best: Progress | undefined
   for (const voter of leading.voters) {
-    if (voter === leading.own || leading.removing.has(voter.member)) continue
+    if (voter === leading.own || leaves(state, leading, voter)) continue
     if (!voter.health.electable || voter.health.draining || !answers(state, voter)) continue
     if (!isCaughtUp(state, voter) || !allowed(voter)) continue
-    if (best === undefined || voter.ordinal < best.ordinal) best = voter
+    if (best === undefined || isBetter(state, voter, best)) best = voter
   }
   return best
+}
+
+function isBetter({ scale }: CoreState, one: Progress, other: Progress): boolean {
+  const outside = isOutside(scale, one.member)
+  if (outside !== isOutside(scale, other.member)) return !outside
+  return one.ordinal < other.ordinal
 }
 
 /**
@@ -163,13 +179,13 @@ export function considerSlowDisk(state: CoreState, leading: Leading): void {
   }
 }
 
-/** Hands over because this leader is to be removed from the membership. */
-export function handOverBeforeRemoval(state: CoreState, leading: Leading): void {
-  if (leading.transfer !== undefined || state.now_ms < leading.transferAfter_ms) return
+/** Hands over because this leader is to be removed from the membership; false: to nobody now. */
+export function handOverBeforeRemoval(state: CoreState, leading: Leading): boolean {
+  if (leading.transfer !== undefined || state.now_ms < leading.transferAfter_ms) return false
   const target = successor(state, leading, () => true)
-  if (target !== undefined) {
-    startTransfer(state, leading, { to: target.member, reason: 'hand-over' })
-  }
+  if (target === undefined) return false
+  startTransfer(state, leading, { to: target.member, reason: 'hand-over' })
+  return true
 }
 
 /** SIGTERM: lead no more. */
@@ -207,7 +223,7 @@ function handOverForDrain(state: CoreState, leading: Leading, drain: Drain): voi
   const patient = now_ms - drain.since_ms < config.electionTimeout_ms
   const hope = leading.voters.some((peer) => {
     if (peer === leading.own || drain.tried.has(peer.member)) return false
-    if (leading.removing.has(peer.member)) return false
+    if (leaves(state, leading, peer)) return false
     if (peer.answered_ms < 0) return now_ms - leading.since_ms < config.electionTimeout_ms
     const { electable, draining } = peer.health
     return electable && !draining && answers(state, peer) && peer.state !== 'snapshot'

@@ -154,6 +154,28 @@ export type Input =
   | { type: 'drain' }
   /** This ordinal is to leave for good (scale-down), on the leader. */
   | { type: 'remove'; member: MemberId }
+  /** What is known now of who is meant to run; holds until the next one. */
+  | { type: 'scale'; scale: Scale }
+
+/** Who is meant to run, as the outside tells it (DESIGN §7, scale-down). */
+export type Scale = {
+  /** Ordinals from `first` to below `end`; undefined: not known. Nobody outside is let in. */
+  readonly range: { readonly first: number; readonly end: number } | undefined
+  /** The range was read just now: a silent member outside of it will not come back. */
+  readonly confirmed: boolean
+  /** Members that say that they leave for good, and may. */
+  readonly leaving: readonly MemberId[]
+}
+
+/** Nothing is known of it. */
+export const NO_SCALE: Scale = { range: undefined, confirmed: false, leaving: [] }
+
+/** Is this member known not to be meant to run? */
+export function isOutside({ range }: Scale, member: MemberId): boolean {
+  if (range === undefined) return false
+  const ordinal = ordinalOf(member)
+  return ordinal < range.first || ordinal >= range.end
+}
 
 /** One atomic, synced write. Parts apply in this order: snapshot, truncate, append, hard state. */
 export type Write = {

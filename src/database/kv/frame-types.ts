@@ -100,6 +100,8 @@ export type StatusFrame = {
   readonly missing: readonly string[]
   /** Why no writes are possible, as far as this replica can tell. */
   readonly problem: ErrorCode | undefined
+  /** What a person had better know or do meanwhile. */
+  readonly advice?: string | undefined
 }
 
 /** JSON bodies of `query` frames. Keys are text: they are UTF-8 by rule. */

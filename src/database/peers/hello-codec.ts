@@ -15,7 +15,7 @@ const HELLO_VERSION = 1
 const SNAPSHOT_VERSION = 1
 
 /** By their byte. */
-const STOPPING: readonly (Stopping | undefined)[] = [undefined, 'asks', 'goes']
+const STOPPING: readonly (Stopping | undefined)[] = [undefined, 'asks', 'goes', 'leaves']
 
 /** Why a peer ends a link after a hello. */
 export type Refused = 'wrong-cluster' | 'removed-replica'

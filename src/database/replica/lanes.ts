@@ -22,6 +22,8 @@ export type LanesOptions = {
   readonly loop: () => Loop | undefined
   readonly status: () => StatusFrame
   readonly leader: () => number
+  /** The refusal of whatever is asked while there is no loop. */
+  readonly notInCluster: () => { code: ErrorCode; message: string }
   readonly answer: (query: Query) => Promise<QueryReply>
 }
 
@@ -89,7 +91,7 @@ export class Lanes {
       reply(link, FRAME.writeReply, frames.encodeWriteReply({ frame, results, revision }))
     }
     const loop = this.#options.loop()
-    const refused = loop === undefined ? notInCluster() : refuseWrite(loop)
+    const refused = loop === undefined ? this.#options.notInCluster() : refuseWrite(loop)
     if (loop === undefined || refused !== undefined) {
       refuse(refused?.code ?? 'internal', refused?.message ?? '', 'not-applied')
       return
@@ -124,7 +126,7 @@ export class Lanes {
     }
     const loop = this.#options.loop()
     if (loop === undefined) {
-      const { code, message } = notInCluster()
+      const { code, message } = this.#options.notInCluster()
       refuse(code, message)
       return
     }
@@ -169,10 +171,6 @@ export class Lanes {
  */
 function reply(link: Link, type: number, parts: readonly Uint8Array[]): void {
   if (!link.send(type, parts)) link.close()
-}
-
-function notInCluster(): { code: ErrorCode; message: string } {
-  return { code: 'cluster-forming', message: 'this replica belongs to no cluster yet' }
 }
 
 /** Why this replica takes no client write now; undefined: it does. */

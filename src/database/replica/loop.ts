@@ -49,6 +49,8 @@ export type LoopOptions = {
   readonly beforeContent: () => Promise<void>
   /** This replica's content hash at an index where all replicas note theirs. */
   readonly onFingerprint: (fingerprint: Fingerprint) => void
+  /** What people are told to do where the cluster cannot help itself. */
+  readonly advice: () => string | undefined
   /** Consensus says something a person or an API server wants to know. */
   readonly onEvent: (event: CoreEvent) => void
   /** The loop has stopped for good; nothing leaves any more. */
@@ -199,6 +201,8 @@ export class Loop {
       return { code: 'cluster-forming', message: 'this replica waits for its first data' }
     }
     if (leader === undefined) {
+      const advice = this.#options.advice()
+      if (advice !== undefined) return { code: 'quorum-lost', message: advice }
       return { code: 'no-leader', message: 'there is no leader that a quorum follows' }
     }
     if (!membership.opened) {

@@ -21,7 +21,12 @@ export type MarkerState =
   | { readonly type: 'present'; readonly marker: Marker }
   | { readonly type: 'unreadable'; readonly why: string }
 
+/** How long one question may take. */
+export const ORCHESTRATOR_TIMEOUT_MS = 2000
+
 export interface Orchestrator {
+  /** The marker's name, for people; undefined: there is none. */
+  readonly markerName?: string | undefined
   /** The last topology read; undefined: none could be read yet. Costs nothing. */
   readonly topology: Topology | undefined
   /** Reads it now; undefined: it cannot be read. Never rejects, ends within `timeout_ms`. */
@@ -30,4 +35,32 @@ export interface Orchestrator {
   readMarker(timeout_ms: number): Promise<MarkerState>
   /** Resolves to whether it is written; false: try again later. Never rejects. */
   writeMarker(marker: Marker): Promise<boolean>
+}
+
+/** Ordinals from `first` to below `end`; undefined: not known, or this is no time to go by them. */
+export function rangeOf(
+  topology: Topology | undefined,
+): { readonly first: number; readonly end: number } | undefined {
+  if (topology === undefined || topology.ending || topology.replicas === 0) return undefined
+  return { first: topology.first, end: topology.first + topology.replicas }
+}
+
+/** What a replica that is being stopped is to do, by its StatefulSet. */
+export type Intent =
+  /** It comes back: a restart, or nothing is known. */
+  | { readonly type: 'stays' }
+  /** The whole tier stops. */
+  | { readonly type: 'ends'; readonly why: string }
+  /** Its ordinal is not meant to run any more. */
+  | { readonly type: 'leaves'; readonly why: string }
+
+/** Scale-down is not a restart (DESIGN §7). */
+export function intentOf(ordinal: number, topology: Topology | undefined): Intent {
+  if (topology === undefined) return { type: 'stays' }
+  if (topology.ending) return { type: 'ends', why: 'the StatefulSet is being deleted' }
+  if (topology.replicas === 0) return { type: 'ends', why: 'the StatefulSet is scaled to 0' }
+  const { first, replicas } = topology
+  const last = first + replicas - 1
+  if (ordinal >= first && ordinal <= last) return { type: 'stays' }
+  return { type: 'leaves', why: `the StatefulSet is scaled to ordinals ${first} to ${last}` }
 }

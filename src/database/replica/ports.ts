@@ -123,8 +123,11 @@ export type Hello = {
   readonly stopping?: Stopping | undefined
 }
 
-/** `asks`: it stops as soon as the others are a quorum without it; `goes`: now. */
-export type Stopping = 'asks' | 'goes'
+/**
+ * `asks`: it stops as soon as the others are a quorum without it; `goes`: now; `leaves`: it votes
+ * until it is removed, and stops for good then (scale-down).
+ */
+export type Stopping = 'asks' | 'goes' | 'leaves'
 
 export type PeerStatus = {
   readonly ordinal: number

@@ -2,12 +2,14 @@
  * Is this replica alive, and may the read Service send clients here? (DESIGN §9)
  *
  * Ready: it was caught up with a leader that it heard within the last READY_FOR_MS, so that a
- * change of leader makes nobody unready. Live: a batch on its way to the disk makes progress; the
- * event loop is shown to move by the answer itself. Never the quorum: restarting a replica does
- * not bring others back.
+ * change of leader makes nobody unready. In the ordered mode: or whoever has a name was heard,
+ * since a replica that waits for a quorum would wait for Pods that nobody makes. Live: a batch on
+ * its way to the disk makes progress; the event loop is shown to move by the answer itself. Never
+ * the quorum: restarting a replica does not bring others back.
  */
 
 import type { Clock } from '../../shared/clock.ts'
+import { NAMES_WITHIN_MS } from './forming.ts'
 import type { Replica } from './replica.ts'
 
 /** Without a leader for this long a replica stops taking reads from the Service. */
@@ -21,11 +23,13 @@ export class Readiness {
   #caughtUp_ms = -1
   #batches = -1
   #progress_ms: number
+  readonly #since_ms: number
 
   constructor(replica: Replica, clock: Clock) {
     this.#replica = replica
     this.#clock = clock
     this.#progress_ms = clock.now_ms()
+    this.#since_ms = clock.now_ms()
   }
 
   /** Looks at the replica; called by the probes and a few times a second. */
@@ -51,6 +55,19 @@ export class Readiness {
   notReady(): string | undefined {
     this.observe()
     if (this.#replica.draining) return 'this replica is stopping'
+    const why = this.#notCaughtUp()
+    return why !== undefined && this.#replica.ordered ? this.#notInOrder() : why
+  }
+
+  /** In the ordered mode nothing makes the next Pod before this one is ready (DESIGN §9). */
+  #notInOrder(): string | undefined {
+    const { unheard } = this.#replica
+    if (unheard.length > 0) return `replica ${unheard.join(', ')} was not heard yet`
+    const known = this.#clock.now_ms() - this.#since_ms >= NAMES_WITHIN_MS
+    return known ? undefined : 'looking for other replicas'
+  }
+
+  #notCaughtUp(): string | undefined {
     const waiting = this.#replica.waiting
     if (waiting !== undefined) return waiting
     if (this.#caughtUp_ms < 0) return `not caught up with a leader yet${this.#missing()}`

@@ -9,69 +9,34 @@
  */
 
 import { assert } from '../../shared/assert.ts'
-import type { Clock } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
 import { ENTRY_VERSION } from '../consensus/entry.ts'
 import { type CoreEvent, type MemberId, type Membership, memberId } from '../consensus/types.ts'
 import { Allegiance } from './allegiance.ts'
 import { isForgotten, isRemoved } from './belonging.ts'
+import type { Departure } from './departure.ts'
 import { type Fingerprint, Fingerprints, NO_FINGERPRINT } from './fingerprints.ts'
-import { aloneAfter, Forming } from './forming.ts'
+import { forceBootstrap } from './forced-bootstrap.ts'
+import { Forming } from './forming.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Lanes } from './lanes.ts'
 import { Loop } from './loop.ts'
+import { Orchestrated } from './orchestrated.ts'
 import type {
   DiskSpace,
   Hello,
   IncomingSnapshot,
+  PeerStatus,
   RefusalCode,
   Stopping,
-  Storage,
   StoredState,
-  Transport,
 } from './ports.ts'
 import { Refusal } from './refusal.ts'
+import type { ReplicaOptions } from './replica-options.ts'
 import { Views } from './views.ts'
 
 /** A leader has this many election timeouts to speak to a replica that holds nothing yet. */
 const JOIN_PATIENCE_TIMEOUTS = 2
-
-export type ReplicaOptions = {
-  readonly storage: Storage
-  /** What `storage.load` found. */
-  readonly stored: StoredState
-  readonly transport: Transport
-  readonly clock: Clock
-  readonly random: () => number
-  /** A new UUID each time. */
-  readonly newId: () => string
-  /** `db-0`. */
-  readonly name: string
-  /** host:port of the own peer port as others see it. */
-  readonly address: string
-  readonly firstOrdinal: number
-  /** Replicas of a new cluster; 0: not told, never form one. */
-  readonly expected: number
-  readonly timing: {
-    readonly electionTimeout_ms: number
-    readonly heartbeat_ms: number
-    readonly stagger_ms: number
-    readonly handBackAfter_ms: number
-  }
-  readonly diskFreeMin_bytes: number
-  /** What a person should know, e.g. that data was set aside and why. */
-  readonly notes: readonly string[]
-  readonly onEvent: (event: ReplicaEvent) => void
-  /** The process must end; `condemned`: and set its data aside when it starts again. */
-  readonly onFatal: (error: unknown) => void
-}
-
-export type ReplicaEvent =
-  | CoreEvent
-  | { type: 'waiting'; why: string }
-  | { type: 'formed'; membership: Membership }
-  | { type: 'joining'; clusterId: string }
-  | { type: 'refused'; why: string }
 
 export class Replica {
   readonly #options: ReplicaOptions
@@ -85,6 +50,7 @@ export class Replica {
   #persistedId: boolean
   readonly #forming: Forming
   readonly #allegiance: Allegiance
+  readonly #orchestrated: Orchestrated
   #draining = false
   #stopped = false
   #stopping: Stopping | undefined
@@ -107,6 +73,7 @@ export class Replica {
     this.#refusal = new Refusal(() => options.transport.peers())
     this.#forming = new Forming({
       ...options,
+      ordered: this.ordered,
       hello: () => this.#hello(),
       onWaiting: (why) => options.onEvent({ type: 'waiting', why }),
       onJoin: (clusterId) => this.#join(clusterId),
@@ -120,25 +87,34 @@ export class Replica {
       accompanied: () => this.#accompanied(),
       giveUp: (why) => options.onFatal(new ClusterError('wrong-cluster', why)),
     })
+    this.#orchestrated = new Orchestrated(options, {
+      loop: () => this.#loop,
+      stopping: () => this.#stopping,
+      tell: (stopping) => this.tellStopping(stopping),
+    })
     this.views = new Views({
       name: options.name,
       identity: () => {
         const { identity } = options.storage
-        return { ...identity, clusterId: this.#clusterId || identity.clusterId }
+        const clusterId = this.#clusterId || identity.clusterId || this.#forming.formerCluster
+        return { ...identity, clusterId }
       },
       storage: options.storage,
       loop: () => this.#loop,
       space: () => this.#housekeeping?.space,
       peers: () => options.transport.peers(),
       notes: () => this.#notes(),
-      firstOrdinal: options.firstOrdinal,
-      expected: options.expected,
+      plan: () => this.#forming.plan,
+      waiting: () => this.waiting,
+      marked: () => this.#forming.formerCluster !== '',
+      orchestrator: options.orchestrator,
     })
     this.lanes = new Lanes({
       clock: options.clock,
       loop: () => this.#loop,
       status: () => this.views.status(),
       leader: () => this.views.leader(),
+      notInCluster: () => this.views.notInCluster(),
       answer: (query) => this.views.answer(query),
     })
   }
@@ -154,6 +130,26 @@ export class Replica {
 
   get draining(): boolean {
     return this.#draining
+  }
+
+  /** How it stops for good, where it is scaled away. */
+  get departure(): Departure {
+    return this.#orchestrated.departure
+  }
+
+  /** Pods are made one after the other, each when the one before is ready. */
+  get ordered(): boolean {
+    return this.#options.podManagement === 'OrderedReady'
+  }
+
+  get peers(): readonly PeerStatus[] {
+    return this.#options.transport.peers()
+  }
+
+  /** Ordinals that have a name, and were never heard. */
+  get unheard(): number[] {
+    const unheard = this.peers.filter(({ hello }) => hello === undefined)
+    return unheard.map(({ ordinal }) => ordinal)
   }
 
   /** Why this replica is in no cluster yet; undefined: it is. */
@@ -190,19 +186,26 @@ export class Replica {
     if (!this.#stopped) this.#options.transport.announce(this.#hello())
   }
 
-  /** SIGTERM: gives the lead away, then stops. Bounded by the core's own patience. */
+  /**
+   * SIGTERM: gives the lead away, waits to be removed where it leaves for good, then stops. Bounded
+   * by the core's own patience, and by the grace.
+   */
   async drain(): Promise<void> {
     this.#draining = true
     const loop = this.#loop
     if (loop !== undefined && !loop.halted) {
-      await new Promise<void>((resolve) => {
-        this.#drained = resolve
-        loop.step({ type: 'drain' })
-        const patience_ms = this.#options.timing.electionTimeout_ms * 4
-        this.#options.clock.after(patience_ms, resolve)
-      })
+      await Promise.all([this.#handOver(loop), this.departure.settle()])
     }
     await this.stop()
+  }
+
+  #handOver(loop: Loop): Promise<void> {
+    return new Promise<void>((resolve) => {
+      this.#drained = resolve
+      loop.step({ type: 'drain' })
+      const patience_ms = this.#options.timing.electionTimeout_ms * 4
+      this.#options.clock.after(patience_ms, resolve)
+    })
   }
 
   /** Stops without ceremony; resolves when the disk is closed. */
@@ -212,6 +215,7 @@ export class Replica {
     this.#forming.stop()
     this.#allegiance.stop()
     this.#housekeeping?.close()
+    this.#orchestrated.close()
     await this.#loop?.stop()
     this.lanes.close()
     await this.#options.transport.close()
@@ -224,22 +228,7 @@ export class Replica {
    * (`refused-bootstrap`) while a leader is known, or without data.
    */
   async forceBootstrap(): Promise<Membership> {
-    const { storage } = this.#options
-    const loop = this.#loop
-    const status = loop?.status()
-    if (loop === undefined || status?.membership === undefined) {
-      throw new ClusterError('refused-bootstrap', 'this replica holds no data to start from')
-    }
-    if (status.leader !== undefined) {
-      throw new ClusterError('refused-bootstrap', `the cluster has a leader: ${status.leader}`)
-    }
-    const { newId } = this.#options
-    const incarnation = newId()
-    const self = memberId(storage.identity.ordinal, incarnation)
-    const membership = aloneAfter(status.membership, { self, newId })
-    await loop.stop()
-    await storage.forceBootstrap(membership, incarnation)
-    return membership
+    return await forceBootstrap(this.#loop, this.#options)
   }
 
   // Forming and joining.
@@ -277,6 +266,7 @@ export class Replica {
       },
       beforeContent: () => this.#persistId(),
       onFingerprint: (fingerprint) => this.#noteFingerprint(fingerprint),
+      advice: () => this.views.advice(),
       onEvent: (event) => this.#event(event),
       onFatal: (error) => this.#options.onFatal(error),
     })
@@ -295,6 +285,7 @@ export class Replica {
     })
     loop.start()
     this.#housekeeping.start()
+    this.#orchestrated.follow(loop)
     for (const peer of transport.peers()) {
       if (peer.connected && peer.hello !== undefined) this.#heard(peer.hello)
     }
@@ -319,7 +310,8 @@ export class Replica {
   // Peers.
 
   #hello(): Hello {
-    const { storage, address, expected } = this.#options
+    const { storage, address } = this.#options
+    const { expected } = this.#forming.plan
     const { clusterName, ordinal, incarnation } = storage.identity
     return {
       clusterName,
@@ -343,7 +335,8 @@ export class Replica {
     if (hello.clusterId === '') return undefined
     if (hello.clusterId !== this.#clusterId) return 'wrong-cluster'
     const member = memberId(hello.ordinal, hello.incarnation)
-    if (this.#isRemoved(member)) return 'removed-replica'
+    // One that is going does not have to be told, and may wait for others that leave.
+    if (this.#isRemoved(member)) return hello.stopping === 'goes' ? undefined : 'removed-replica'
     this.#loop.step({ type: 'heard', member })
     this.#compare(member, hello.fingerprint)
     return undefined
@@ -381,6 +374,10 @@ export class Replica {
   }
 
   #removed(why: string): void {
+    if (this.departure.active) {
+      this.departure.refused()
+      return
+    }
     const { storage, onFatal } = this.#options
     storage.condemn(why).then(() => onFatal(new ClusterError('removed-replica', why)), onFatal)
   }
@@ -392,7 +389,8 @@ export class Replica {
   }
 
   #notes(): string[] {
-    const now = [this.waiting, this.#split, this.#refusal.why]
+    const { note } = this.#orchestrated
+    const now = [this.waiting, this.#split, this.#refusal.why, this.views.advice(), note]
     return [...this.#options.notes, ...now.filter((note) => note !== undefined)]
   }
 }

@@ -7,6 +7,9 @@
  *              │                                         └──none came──► not stopping
  *              └──whoever asked has gone──► not stopping
  *
+ * The StatefulSet says what it is stopped for: where the whole tier stops nobody waits, and a
+ * replica that is scaled away waits to be removed instead (departure.ts).
+ *
  * Peers are told both stages by the hello. Of those that ask at the same moment the highest ordinal
  * goes first, as in a rolling update; when all voters ask, all go: the cluster is being stopped.
  */
@@ -14,6 +17,7 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { majority } from '../consensus/quorum.ts'
 import { type CoreStatus, memberId, ordinalOf } from '../consensus/types.ts'
+import type { Departure } from './departure.ts'
 import type { PeerStatus, Stopping } from './ports.ts'
 
 /** Hellos of those that are asked at the same moment have crossed by then. */
@@ -39,7 +43,7 @@ export function mayLeave(ordinal: number, others: readonly OtherVoter[]): Leave 
   const needed = majority(others.length + 1)
   const well = others.filter((other) => other.well)
   if (others.length === 0) return { may: true, why: 'there is no other voter' }
-  if (others.every((other) => other.stopping !== undefined)) {
+  if (others.every(({ stopping }) => stopping === 'asks' || stopping === 'goes')) {
     return { may: true, why: 'all other voters stop too' }
   }
   if (well.length + 1 < needed) return { may: true, why: 'there is no quorum to keep' }
@@ -89,6 +93,8 @@ export type StopGuardOptions = {
   readonly tell: (stopping: Stopping | undefined) => void
   /** SIGTERM has come. */
   readonly draining: () => boolean
+  /** What it is stopped for, and how it leaves for good. */
+  readonly departure: Pick<Departure, 'intent' | 'leave' | 'cancel'>
   /** Longest time an answer is held back. */
   readonly hold_ms: number
 }
@@ -118,28 +124,58 @@ export class StopGuard {
   }
 
   async #decide(): Promise<string> {
-    const { clock, others, tell, hold_ms } = this.#options
+    const { clock, others, tell, hold_ms, departure } = this.#options
     const until_ms = clock.now_ms() + hold_ms
     const first = this.#look()
     if (first.may && (others()?.length ?? 0) === 0) return first.why
     this.#signal?.cancel()
     tell('asks')
-    await this.#pause(Math.min(CROSSING_MS, hold_ms))
-    let leave = this.#look()
+    const [purpose] = await Promise.all([
+      departure.intent(),
+      this.#pause(Math.min(CROSSING_MS, hold_ms)),
+    ])
+    if (purpose.type === 'leaves') return await this.#leave(purpose.why, until_ms)
+    let leave: Leave = purpose.type === 'ends' ? { may: true, why: purpose.why } : this.#look()
     while (!leave.may && clock.now_ms() < until_ms && !this.#abandoned()) {
       await this.#pause(LOOK_EVERY_MS)
       leave = this.#look()
     }
-    if (this.#abandoned()) {
+    const stay = () => {
+      departure.cancel()
       tell(undefined)
+    }
+    if (this.#abandoned()) {
+      stay()
       return 'nobody waits any more'
     }
     tell('goes')
-    this.#signal = clock.after(SIGNAL_WITHIN_MS, () => {
-      // Asked by somebody else than a kubelet: it stays, and the others may count on it again.
-      if (!this.#options.draining()) tell(undefined)
-    })
+    this.#awaitSignal(stay)
     return leave.may ? leave.why : `held for ${hold_ms} ms; ${leave.why}`
+  }
+
+  /** Scaled away: it goes on voting until it was removed. */
+  async #leave(why: string, until_ms: number): Promise<string> {
+    const { clock, departure, hold_ms } = this.#options
+    let end: string | undefined
+    void departure.leave(why).then((reason) => {
+      end = reason
+    })
+    while (end === undefined && clock.now_ms() < until_ms && !this.#abandoned()) {
+      await this.#pause(LOOK_EVERY_MS)
+    }
+    if (this.#abandoned()) {
+      departure.cancel()
+      return 'nobody waits any more'
+    }
+    this.#awaitSignal(() => departure.cancel())
+    return end ?? `held for ${hold_ms} ms; it is not removed yet`
+  }
+
+  #awaitSignal(otherwise: () => void): void {
+    this.#signal = this.#options.clock.after(SIGNAL_WITHIN_MS, () => {
+      // Asked by somebody else than a kubelet: it stays, and the others may count on it again.
+      if (!this.#options.draining()) otherwise()
+    })
   }
 
   #abandoned(): boolean {

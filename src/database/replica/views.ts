@@ -13,8 +13,11 @@ import type {
   ReplicaView,
   StatusFrame,
 } from '../kv/frame-types.ts'
+import { scaledTooFar } from './advice.ts'
+import type { Plan } from './forming.ts'
 import { readList } from './listing.ts'
 import type { Loop } from './loop.ts'
+import type { Orchestrator } from './orchestrator.ts'
 import type { DiskSpace, Identity, PeerStatus, Storage } from './ports.ts'
 
 export type ViewsOptions = {
@@ -26,8 +29,12 @@ export type ViewsOptions = {
   readonly peers: () => readonly PeerStatus[]
   readonly notes: () => readonly string[]
   /** Who a new cluster is to consist of: as many ordinals from this one on. */
-  readonly firstOrdinal: number
-  readonly expected: number
+  readonly plan: () => Plan
+  /** Why this replica is in no cluster yet; undefined: it is. */
+  readonly waiting: () => string | undefined
+  /** The marker says that a cluster was formed here. */
+  readonly marked: () => boolean
+  readonly orchestrator: Orchestrator | undefined
 }
 
 export class Views {
@@ -59,7 +66,8 @@ export class Views {
 
   /** Before there is a membership: who of the expected has not answered. */
   #absent(): string[] {
-    const { identity, peers, firstOrdinal, expected } = this.#options
+    const { identity, peers, plan } = this.#options
+    const { firstOrdinal, expected } = plan()
     const present = new Set([identity().ordinal])
     for (const peer of peers()) if (peer.connected) present.add(peer.ordinal)
     return Array.from({ length: expected }, (_, at) => firstOrdinal + at)
@@ -88,9 +96,32 @@ export class Views {
 
   /** A new disk waits for a cluster to form; one in place of a lost one for those with the data. */
   #dataless(): ErrorCode {
-    const { storage, expected } = this.#options
-    if (storage.identity.clusterId === '') return 'cluster-forming'
-    return this.missing().length > (expected - 1) / 2 ? 'quorum-lost' : 'no-leader'
+    const { storage, plan, loop, marked } = this.#options
+    const lost = loop() === undefined && marked()
+    if (storage.identity.clusterId === '' && !lost) return 'cluster-forming'
+    const absent = this.#absent().length
+    // Everybody is there, and nobody has a cluster that one could join.
+    if (lost && absent === 0) return 'quorum-lost'
+    return absent > (plan().expected - 1) / 2 ? 'quorum-lost' : 'no-leader'
+  }
+
+  /** What to do where the cluster cannot help itself; undefined: nothing is to be done. */
+  advice(): string | undefined {
+    const { loop, orchestrator } = this.#options
+    if (loop() === undefined) return undefined
+    return scaledTooFar({
+      status: loop()?.status(),
+      orchestrator,
+      hears: (member) => this.#hears(member),
+      nameOf: (ordinal) => this.#nameOf(ordinal),
+    })
+  }
+
+  /** The refusal of whatever is asked while this replica belongs to no cluster. */
+  notInCluster(): { code: ErrorCode; message: string } {
+    const { waiting } = this.#options
+    const message = `this replica belongs to no cluster yet: ${waiting() ?? 'starting'}`
+    return { code: this.problem() ?? 'cluster-forming', message }
   }
 
   status(): StatusFrame {
@@ -109,6 +140,7 @@ export class Views {
       age_ms: loop?.age_ms() ?? -1,
       missing: this.missing(),
       problem: this.problem(),
+      advice: this.advice() ?? this.#options.waiting(),
     }
   }
 
@@ -121,7 +153,8 @@ export class Views {
   async list(query: Extract<Query, { type: 'list' }>): Promise<ListAnswer> {
     const loop = this.#options.loop()
     if (loop === undefined) {
-      throw new ClusterError('cluster-forming', 'this replica belongs to no cluster yet')
+      const { code, message } = this.notInCluster()
+      throw new ClusterError(code, message)
     }
     return await readList(loop, this.#options.storage, query)
   }

@@ -47,6 +47,7 @@ export class FakeReplica {
   refuseWrites: { code: ErrorCode; outcome: Outcome } | undefined
   refuseReads: ErrorCode | undefined
   problem: ErrorCode | undefined
+  advice: string | undefined
   missing: string[] = []
   age_ms = 0
   /** Segments and reads in the order they came. */
@@ -78,6 +79,7 @@ export class FakeReplica {
       age_ms: this.age_ms,
       missing: this.missing,
       problem: this.problem,
+      advice: this.advice,
     }
   }
 

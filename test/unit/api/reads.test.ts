@@ -71,6 +71,7 @@ t.test('reads: no leader → 503 within the deadline, stale ones go on', async (
   for (const replica of started.cluster.replicas) {
     replica.problem = 'quorum-lost'
     replica.missing = ['db-9']
+    replica.advice = 'scale up again'
     replica.age_ms = 7000
   }
   await started.clock.advance(300)
@@ -81,6 +82,7 @@ t.test('reads: no leader → 503 within the deadline, stale ones go on', async (
   await started.clock.advance(2000)
   t.equal((await linearizable).statusCode, 503)
   t.match((await linearizable).json(), { code: 'quorum-lost', missing: ['db-9'], retry: true })
+  t.match((await linearizable).json().detail, /db-9; scale up again$/, 'said once')
   t.notOk('outcome' in (await linearizable).json(), 'a read has no outcome')
 })
 

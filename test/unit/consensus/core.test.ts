@@ -3,7 +3,7 @@
 import t from 'tap'
 import { Progress } from '../../../src/database/consensus/progress.ts'
 import { majority, quorumValue, tally } from '../../../src/database/consensus/quorum.ts'
-import type { Effects } from '../../../src/database/consensus/types.ts'
+import { type Effects, ordinalOf } from '../../../src/database/consensus/types.ts'
 import {
   INFLIGHT_APPENDS_MAX,
   INFLIGHT_BYTES_MAX,
@@ -300,6 +300,33 @@ t.test('who alone has the entry that removes it leads until that is committed', 
   )
   t.same(leader.core?.status().membership?.voters, [leader.member])
   t.not(other.core?.status().role, 'leader')
+  t.end()
+})
+
+t.test('scaled down: a leader outside hands over first, and who is silent there goes', (t) => {
+  const { harness, leader } = formed(5)
+  harness.run(500)
+  const next = harness.replica('2')
+  const gone = harness.replica('1')
+  harness.crash(gone)
+  harness.run(1500)
+  // Ordinals 2 and 3 stay; 0 leads and leaves, 1 is gone, and 4 says nothing yet.
+  const range = { first: 2, end: 4 }
+  const scale = { range, confirmed: false, leaving: [leader.member] }
+  harness.step(leader, { type: 'scale', scale })
+  const leads = () => next.core?.status().role === 'leader'
+  t.ok(
+    harness.run(3000, () => leads() && next.core?.canPropose === true),
+    'the lowest that stays leads',
+  )
+  harness.step(next, { type: 'scale', scale })
+  const voters = () => next.core?.status().membership?.voters.map(ordinalOf)
+  t.ok(harness.run(3000, () => voters()?.includes(0) === false))
+  harness.run(2000)
+  t.same(voters(), [1, 2, 3, 4], 'nobody goes by what was read long ago')
+  harness.step(next, { type: 'scale', scale: { range, confirmed: true, leaving: [] } })
+  harness.run(3000)
+  t.same(voters(), [2, 3, 4], 'one that answers votes on until it says that it leaves')
   t.end()
 })
 

@@ -43,6 +43,7 @@ function decide(
     membership,
     heard: [],
     removing: new Set(),
+    isOutside: () => false,
     view: (member) => views[member] ?? WELL,
     ...more,
   })
@@ -185,4 +186,15 @@ t.test('a replacement that fell silent is given up once the old one answers agai
   t.same(next?.voters, BASE.voters)
   t.same(next?.learners, [])
   t.same(next?.removed, ['2/b'])
+})
+
+t.test('an ordinal that is not meant to run is not let in, nor made a voter', async (t) => {
+  const isOutside = (member: string) => member.startsWith('3/')
+  t.same(decide(BASE, {}, { heard: ['3/a'] })?.learners, ['3/a'])
+  t.equal(decide(BASE, {}, { heard: ['3/a'], isOutside }), undefined)
+  const learns = { ...BASE, learners: ['3/a'] }
+  t.same(decide(learns, {})?.voters, [...BASE.voters, '3/a'])
+  t.equal(decide(learns, {}, { isOutside }), undefined)
+  const removing = new Set(['3/a'])
+  t.same(decide(learns, { '3/a': SILENT }, { isOutside, removing })?.learners, [])
 })

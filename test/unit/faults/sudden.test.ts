@@ -10,13 +10,14 @@ import { suddenFaults } from '../../../src/database/faults/sudden-faults.ts'
 const MODULE = new URL('../../../src/database/faults/sudden-faults.ts', import.meta.url).href
 
 /** Runs one of them in another process; resolves to how it ended and what it said. */
-async function strike(folder: string, call: string) {
-  const code = `
+async function strike(folder: string, call: string, before = '') {
+  const source = `
+    ${before}
     const { suddenFaults } = await import(${JSON.stringify(MODULE)})
     process.on('exit', () => console.log('a handler ran'))
     suddenFaults(${JSON.stringify(folder)}).${call}
     console.log('it returned')`
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
     env: {},
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -24,13 +25,21 @@ async function strike(folder: string, call: string) {
   child.stdout.on('data', (part) => {
     said += part
   })
-  const [, signal] = await once(child, 'close')
-  return { signal, said }
+  const [code, signal] = await once(child, 'close')
+  return { ...(code === null ? {} : { code }), signal, said }
 }
 
 t.test('kill ends the process without a word', async (t) => {
   t.strictSame(await strike(t.testdir(), 'kill()'), { signal: 'SIGKILL', said: '' })
 })
+
+t.test(
+  'kill ends the first process of a container, too, which no signal of its own can',
+  async (t) => {
+    const drop = 'process.kill = () => true'
+    t.strictSame(await strike(t.testdir(), 'kill()', drop), { code: 137, signal: null, said: '' })
+  },
+)
 
 t.test('a lost disk leaves an empty folder and no process', async (t) => {
   const folder = t.testdir()

@@ -115,7 +115,7 @@ const hello: fc.Arbitrary<Hello> = fc.record({
   fingerprint: fc.record({ index: fc.nat(), hash: fc.string() }),
   wasMember: fc.boolean(),
 })
-const stopping = fc.constantFrom<Hello['stopping']>(undefined, 'asks', 'goes')
+const stopping = fc.constantFrom<Hello['stopping']>(undefined, 'asks', 'goes', 'leaves')
 const members = fc.array(member, { maxLength: 9 })
 const membership: fc.Arbitrary<Membership> = fc.record({
   clusterId: name,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { decideBootstrap } from '../../../src/database/replica/bootstrap.ts'
+import { type BootstrapView, decideBootstrap } from '../../../src/database/replica/bootstrap.ts'
 import type { Hello } from '../../../src/database/replica/ports.ts'
 
 function hello(ordinal: number, clusterId = ''): Hello {
@@ -21,7 +21,15 @@ function former(ordinal: number): Hello {
   return { ...hello(ordinal), wasMember: true }
 }
 
-const empty = { firstOrdinal: 0, expected: 3 }
+const empty: Omit<BootstrapView, 'self' | 'peers'> = {
+  firstOrdinal: 0,
+  expected: 3,
+  silent: [],
+  looked: true,
+  ordered: false,
+  marker: { type: 'none' },
+  markerName: 'db-marker',
+}
 
 t.test('the first ordinal forms a cluster when all expected peers answered empty', async (t) => {
   const decision = decideBootstrap({ ...empty, self: hello(0), peers: [hello(1), hello(2)] })
@@ -93,4 +101,62 @@ t.test('nobody forms a cluster with one that was a member', async (t) => {
 t.test('a replica that was a member joins whichever cluster a peer has', async (t) => {
   const peers = [former(1), { ...hello(2, 'c2'), wasMember: true }]
   t.same(decideBootstrap({ ...empty, self: former(0), peers }), { type: 'join', clusterId: 'c2' })
+})
+
+const ABSENT = { type: 'absent' } as const
+const UNREADABLE = { type: 'unreadable', why: 'it is forbidden' } as const
+const PRESENT = { type: 'present', marker: { clusterId: 'c9', history: 'h' } } as const
+
+t.test('a marker: an empty replica forms nothing, and says whom it waits for', async (t) => {
+  for (const ordered of [false, true]) {
+    for (const expected of [1, 3]) {
+      const view = { ...empty, ordered, expected, marker: PRESENT, self: hello(0) }
+      const alone = decideBootstrap({ ...view, peers: [] })
+      t.equal(alone.type, 'wait')
+      if (expected === 3) t.match(alone, { why: /c9.*db-marker.*no answer of replica 1, 2/ })
+      const all = decideBootstrap({ ...view, peers: [hello(1), hello(2)] })
+      t.match(all, { type: 'wait', why: /^ALL DATA IS LOST.*db-marker.*c9.*kubectl patch/ })
+    }
+  }
+  const other = { ...empty, marker: PRESENT, self: hello(2), peers: [hello(0), hello(1)] }
+  t.match(decideBootstrap(other), { type: 'wait', why: /^ALL DATA IS LOST/ }, 'all say it')
+  const joins = decideBootstrap({ ...other, peers: [hello(1, 'c9')] })
+  t.same(joins, { type: 'join', clusterId: 'c9' }, 'the data is there after all')
+})
+
+t.test('a marker that cannot be read: N answers suffice, one alone waits', async (t) => {
+  const all = { ...empty, self: hello(0), peers: [hello(1), hello(2)] }
+  t.equal(decideBootstrap({ ...all, marker: UNREADABLE }).type, 'form')
+  t.equal(decideBootstrap({ ...all, marker: ABSENT }).type, 'form')
+  t.match(decideBootstrap({ ...all, marker: { type: 'unasked' } }), { type: 'wait' })
+  const one = { ...empty, expected: 1, self: hello(0), peers: [] }
+  t.match(decideBootstrap({ ...one, marker: UNREADABLE }), { type: 'wait', why: /it is forbidden/ })
+  t.match(decideBootstrap({ ...one, marker: { type: 'unasked' } }), { type: 'wait' })
+  t.equal(decideBootstrap({ ...one, marker: ABSENT }).type, 'form')
+})
+
+t.test('the ordered mode: the first alone forms, if the marker was read', async (t) => {
+  const first = { ...empty, ordered: true, self: hello(0), peers: [] }
+  const formed = decideBootstrap({ ...first, marker: ABSENT })
+  t.match(formed, { type: 'form', members: [hello(0)] })
+  const markers = [UNREADABLE, { type: 'none' }, { type: 'unasked' }] as const
+  for (const marker of markers) {
+    t.equal(decideBootstrap({ ...first, marker }).type, 'wait', marker.type)
+    const all = { ...first, marker, peers: [hello(1), hello(2)] }
+    t.equal(decideBootstrap(all).type, 'wait', `${marker.type}, all empty`)
+  }
+  const early = decideBootstrap({ ...first, marker: ABSENT, looked: false })
+  t.match(early, { type: 'wait', why: /looking/ })
+  const named = decideBootstrap({ ...first, marker: ABSENT, silent: [1] })
+  t.match(named, { type: 'wait', why: /answer of replica 1/ }, 'it may hold the data')
+  const present = decideBootstrap({ ...first, marker: ABSENT, peers: [hello(1)] })
+  t.match(present, { type: 'form', members: [hello(0)] }, 'the others join')
+  const second = { ...first, marker: ABSENT, self: hello(1), peers: [hello(0)] }
+  t.match(decideBootstrap(second), { type: 'wait', why: /replica 0/ })
+  const former = decideBootstrap({
+    ...first,
+    marker: ABSENT,
+    peers: [{ ...hello(1), wasMember: true }],
+  })
+  t.match(former, { type: 'wait', why: /once belonged/ })
 })

@@ -56,6 +56,7 @@ function stage() {
     leader: () => state.leader,
     history: () => HISTORY,
     missing: () => ['db-2'],
+    notInCluster: () => ({ code: 'cluster-forming', message: 'it waits' }),
   })
   const said: string[] = []
   const submit = (command: WriteCommand): void =>

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { majority } from '../../../src/database/consensus/quorum.ts'
 import type { CoreStatus } from '../../../src/database/consensus/types.ts'
+import type { Intent } from '../../../src/database/replica/orchestrator.ts'
 import type { Hello, PeerStatus, Stopping } from '../../../src/database/replica/ports.ts'
 import {
   CROSSING_MS,
@@ -103,6 +104,10 @@ class Guarded {
   readonly down = new Set<number>()
   readonly draining = new Set<number>()
   readonly answers = new Map<number, string>()
+  /** What their StatefulSet says. */
+  intent: Intent = { type: 'stays' }
+  /** Who leaves for good, and how to say that it is out. */
+  readonly leaving = new Map<number, (why: string) => void>()
   readonly #guards: StopGuard[]
 
   constructor(voters: number, hold_ms: number) {
@@ -118,6 +123,11 @@ class Guarded {
               .map((at) => other(at, this.stages.get(at), !this.down.has(at))),
           tell: (stopping) => void this.stages.set(ordinal, stopping),
           draining: () => this.draining.has(ordinal),
+          departure: {
+            intent: async () => this.intent,
+            leave: () => new Promise((resolve) => this.leaving.set(ordinal, resolve)),
+            cancel: () => void this.leaving.delete(ordinal),
+          },
           hold_ms,
         }),
     )
@@ -197,4 +207,38 @@ t.test('who was asked and not stopped stays, and says so', async (t) => {
   await cluster.clock.advance(CROSSING_MS + SIGNAL_WITHIN_MS)
   t.match(cluster.answers.get(2), 'it is stopping')
   t.equal(cluster.stages.get(2), 'goes')
+})
+
+t.test('where the whole tier stops nobody waits for the others', async (t) => {
+  const cluster = new Guarded(3, 40_000)
+  cluster.down.add(0)
+  cluster.intent = { type: 'ends', why: 'it is deleted' }
+  cluster.ask(2)
+  await cluster.clock.advance(CROSSING_MS)
+  t.same([...cluster.answers], [[2, 'it is deleted']])
+  t.equal(cluster.stages.get(2), 'goes')
+})
+
+t.test('one that is scaled away waits until it is out, and no longer than it may', async (t) => {
+  const cluster = new Guarded(5, 10_000)
+  cluster.intent = { type: 'leaves', why: 'scaled to 1' }
+  for (const ordinal of [3, 4]) cluster.ask(ordinal)
+  await cluster.clock.advance(5000)
+  t.same([...cluster.leaving.keys()], [3, 4])
+  t.equal(cluster.answers.size, 0)
+  cluster.leaving.get(4)?.('it was removed')
+  await cluster.clock.advance(200)
+  t.same([...cluster.answers], [[4, 'it was removed']])
+  await cluster.clock.advance(5000)
+  t.match(cluster.answers.get(3), /^held for 10000 ms/)
+  const held = cluster.leaving.get(3)
+  await cluster.clock.advance(SIGNAL_WITHIN_MS)
+  t.not(held, undefined)
+  t.equal(cluster.leaving.get(3), undefined, 'no signal came: it stays')
+})
+
+t.test('a voter that stays does not take those that leave for a cluster that stops', async (t) => {
+  const leavers = [1, 2, 3, 4].map((ordinal) => other(ordinal, 'leaves'))
+  t.equal(mayLeave(0, leavers).may, false)
+  t.equal(mayLeave(0, [other(1), other(2), other(3), other(4, 'leaves')]).may, true)
 })

@@ -54,6 +54,7 @@ export function createReplicaFace(options: ReplicaFaceOptions): FastifyInstance 
     leader: () => replica.views.cluster().leader?.name,
     history: () => replica.views.status().history,
     missing: () => replica.views.missing(),
+    notInCluster: () => replica.views.notInCluster(),
   })
   registerWriteRoutes(app, { face, writer: faults.writer(writer), admission: writer })
   faults.register(app, face)

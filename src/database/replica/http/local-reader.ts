@@ -29,7 +29,8 @@ export class LocalReader implements Reader {
   read(key: Uint8Array, metadataOnly: boolean, terms: ReadTerms, done: ReadDone): void {
     const loop = this.#replica.loop
     if (loop === undefined) {
-      done(notInCluster(), undefined)
+      const { code, message } = this.#replica.views.notInCluster()
+      done(new ClusterError(code, message), undefined)
       return
     }
     loop.read(terms, {
@@ -62,8 +63,4 @@ export class LocalReader implements Reader {
     const { revision, history } = this.#replica.views.status()
     return { revision, history, servedBy: this.#name }
   }
-}
-
-function notInCluster(): ClusterError {
-  return new ClusterError('cluster-forming', 'this replica belongs to no cluster yet')
 }

@@ -41,6 +41,8 @@ export type LocalWriterOptions = {
   readonly history: () => string
   /** Names of voters that are not heard. */
   readonly missing: () => readonly string[]
+  /** The refusal of whatever is asked while there is no loop. */
+  readonly notInCluster: () => { code: ClusterError['code']; message: string }
 }
 
 export class LocalWriter implements WriteTaker, WriteGate {
@@ -68,7 +70,7 @@ export class LocalWriter implements WriteTaker, WriteGate {
     const loop = this.#options.loop()
     const refusal = this.#refusal() ?? refusePut(loop, command)
     if (loop === undefined || refusal !== undefined) {
-      done(refusal ?? notInCluster(), undefined, undefined)
+      done(refusal ?? this.#notInCluster(), undefined, undefined)
       return
     }
     let settled = false
@@ -112,11 +114,16 @@ export class LocalWriter implements WriteTaker, WriteGate {
   /** Why no write at all is taken now; undefined: they are. */
   #refusal(): ClusterError | undefined {
     const loop = this.#options.loop()
-    if (loop === undefined) return notInCluster()
+    if (loop === undefined) return this.#notInCluster()
     if (loop.halted) return notApplied('shutting-down', 'this replica is stopping')
     if (!loop.leads) return this.#elsewhere()
     const refused = refuseWrite(loop)
     return refused === undefined ? undefined : notApplied(refused.code, refused.message)
+  }
+
+  #notInCluster(): ClusterError {
+    const { code, message } = this.#options.notInCluster()
+    return notApplied(code, message)
   }
 
   #elsewhere(): ClusterError {
@@ -144,10 +151,6 @@ function refusePut(
 ): ClusterError | undefined {
   if (command.type !== 'put' || loop?.refusing !== 'disk-full') return undefined
   return notApplied('disk-full', 'the disks of a quorum are full: deletes only')
-}
-
-function notInCluster(): ClusterError {
-  return notApplied('cluster-forming', 'this replica belongs to no cluster yet')
 }
 
 function notApplied(code: ClusterError['code'], message: string): ClusterError {
