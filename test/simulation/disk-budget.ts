@@ -13,6 +13,8 @@ export class DiskBudget {
   readonly #lost = new Set<string>()
   /** More was taken than the cluster must survive. */
   exceeded = false
+  /** Who is to leave; undefined: nobody. */
+  leaving: () => ReplicaHost | undefined = () => undefined
 
   constructor(world: World) {
     this.#world = world
@@ -24,7 +26,10 @@ export class DiskBudget {
     const { member } = host.volume
     if (voters === undefined || member === undefined) return false
     const unwell = voters.filter((voter) => voter === member || !this.#isWell(voter))
-    if (unwell.length * 2 < voters.length) return true
+    // One that leaves may be gone at any moment.
+    const left = voters.filter((voter) => voter !== this.leaving()?.volume.member)
+    const unwellThen = unwell.filter((voter) => left.includes(voter))
+    if (unwell.length * 2 < voters.length && unwellThen.length * 2 < left.length) return true
     // Who lost all disks cannot know that there was a cluster.
     if (!this.#world.parameters.beyondBudget || unwell.length === voters.length) return false
     this.exceeded = true

@@ -86,9 +86,11 @@ t.test('5 to 1, cut short at any moment, and back to 5', async (t) => {
       await stage.well()
       stage.set.scale(1)
       await stage.pass(stage.chance.between(0, 1200))
-      for (const ordinal of [1, 2, 3, 4]) stage.host(ordinal).kill('kept')
+      const power = stage.chance.happens(0.5) ? 'lost' : 'kept'
+      if (stage.chance.happens(0.3)) stage.host(0).kill(power)
+      for (const ordinal of [1, 2, 3, 4]) stage.host(ordinal).kill(power)
       await stage.pass(stage.chance.between(3000, 8000))
-      t.same(stage.running, [0])
+      t.same(stage.running, [0], 'of the Pods only db-0 is made again')
       if (stage.voters === undefined) {
         lost += 1
         const advice = /scale up to [35] again \(the claims are kept\)/
@@ -230,7 +232,7 @@ plays(
   { replicas: 3, ordered: true },
   async (stage, t) => {
     await stage.until('db-0 leads', () => `${stage.voters}` === '0', 10_000)
-    t.same(stage.running, [0], 'nobody else is there yet')
+    t.notOk(stage.running.includes(2), 'each Pod waits for the one before')
     await stage.until('three vote', () => stage.voters?.length === 3)
     await stage.well()
     stage.set.scale(5)
@@ -287,6 +289,21 @@ plays(
     await writesGoOn(stage, t)
     stage.host(1).release()
     await stage.well()
+    await stage.verdict()
+  },
+)
+
+plays(
+  'in order: db-0 has lost its disk, and nobody noted that there is a cluster',
+  { replicas: 3, ordered: true },
+  async (stage, t) => {
+    await stage.well()
+    await stage.until('it is marked', () => stage.set.marker !== undefined)
+    stage.set.marker = undefined
+    stage.loseAll([0])
+    await stage.until('db-0 votes again', () => `${stage.voters}` === '0,1,2')
+    await stage.well()
+    t.pass()
     await stage.verdict()
   },
 )

@@ -44,10 +44,12 @@ export class Nemesis {
     this.#world = world
     this.#faults = faults
     const budget = new DiskBudget(world)
+    const operator = new Operator(world, (member) => budget.allowsWithout(member))
+    budget.leaving = () => operator.leaving
     this.#hand = {
       world,
       budget,
-      operator: new Operator(world, (member) => budget.allowsWithout(member)),
+      operator,
       for: (duration_ms, end) => this.#for(duration_ms, end),
       struck: (fault) => {
         world.count(`fault-${fault.type}`)

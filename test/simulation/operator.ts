@@ -1,8 +1,11 @@
 /**
  * Who changes the cluster on purpose: rolling restarts, as a StatefulSet does them (highest ordinal
- * first, each well before the next), one replica more, one less.
+ * first, each well before the next), one replica more, one less. The replicas learn of a scale from
+ * the StatefulSet alone; where one was stopped too early for the others to do without, it is scaled
+ * up again, as an operator is told to do.
  */
 
+import type { Chance } from './chance.ts'
 import type { ReplicaHost } from './replica-host.ts'
 import type { World } from './world.ts'
 
@@ -11,6 +14,10 @@ const LOOK_EVERY_MS = 100
 const ROLL_PATIENCE_MS = 8000
 /** More replicas than this are not made. */
 const MORE_MAX = 2
+/** Graces that a Pod gets when it is scaled away. */
+const GRACES_MS = [300, 3000, 8000]
+/** A cluster that has no leader for so long after somebody went is scaled up again. */
+const LEADERLESS_MS_MAX = 8000
 
 export class Operator {
   readonly #world: World
@@ -19,10 +26,12 @@ export class Operator {
   #leaving: ReplicaHost | undefined
   #finished = false
   readonly #mayLeave: (member: string) => boolean
+  readonly #chance: Chance
 
   constructor(world: World, mayLeave: (member: string) => boolean) {
     this.#world = world
     this.#mayLeave = mayLeave
+    this.#chance = world.chanceOf('operator')
   }
 
   /** Ends what goes on: who is half gone stays. */
@@ -42,6 +51,7 @@ export class Operator {
     const ordinal = hosts.length
     if (this.#leaving !== undefined || ordinal >= world.parameters.replicas + MORE_MAX) return false
     const host = world.replicas[ordinal] ?? world.addReplica(ordinal)
+    world.statefulSet?.say(ordinal + 1)
     host.want()
     return true
   }
@@ -50,13 +60,29 @@ export class Operator {
     return this.#leaving === host
   }
 
+  /** The ordinal that is to leave; undefined: none. */
+  get leaving(): ReplicaHost | undefined {
+    return this.#leaving
+  }
+
   scaleDown(): boolean {
+    const world = this.#world
     const hosts = this.#hosts()
     const last = hosts.at(-1)
+    const member = last?.volume.member
     if (this.#leaving !== undefined || last === undefined || hosts.length < 2) return false
+    // With one voter less, fewer disks may be unwell.
+    if (member === undefined || !this.#mayLeave(member) || this.#hasTwin()) return false
     this.#leaving = last
-    this.#remove(last)
+    world.statefulSet?.say(hosts.length - 1)
+    last.evict(this.#chance.pick(GRACES_MS))
+    this.#look(last, world.scheduler.now_ms)
     return true
+  }
+
+  /** A second process with any ordinal may become a voter, and is not there to stay. */
+  #hasTwin(): boolean {
+    return this.#world.twins.some((twin) => twin.wanted)
   }
 
   /** Those who are meant to run, in the order of their ordinals. */
@@ -82,44 +108,31 @@ export class Operator {
     scheduler.after(LOOK_EVERY_MS, undefined, look)
   }
 
-  /** Asks the leader again and again, as a replica that is to leave does; then it is stopped. */
-  #remove(host: ReplicaHost): void {
-    const { scheduler } = this.#world
-    if (this.#finished && host.wanted) {
+  /** Until it has ended and was removed; `led_ms`: when there was a leader last. */
+  #look(host: ReplicaHost, led_ms: number): void {
+    const { scheduler, dns } = this.#world
+    const loop = this.#world.hosts().find((one) => one.replica?.loop?.status().canPropose === true)
+      ?.replica?.loop
+    const { membership, membershipIndex, commit } = loop?.status() ?? {}
+    const isOfHost = (member: string) => member.startsWith(`${host.ordinal}/`)
+    const members = [...(membership?.voters ?? []), ...(membership?.learners ?? [])]
+    const settled = membership !== undefined && (membershipIndex ?? 0) <= (commit ?? 0)
+    const ended = host.process?.alive !== true
+    if (ended && settled && !members.some(isOfHost)) {
+      dns.remove(host.ordinal)
+      this.#leaving = undefined
+      this.#world.count('scaled-down')
+      return
+    }
+    const since_ms = loop === undefined ? led_ms : scheduler.now_ms
+    if (this.#finished || (ended && scheduler.now_ms - since_ms > LEADERLESS_MS_MAX)) {
+      this.#world.note(`${host.place} is to stay after all`)
+      this.#world.statefulSet?.say(host.ordinal + 1)
+      host.want()
       this.#leaving = undefined
       return
     }
-    const leader = this.#world
-      .hosts()
-      .find((one) => one.replica?.loop?.status().canPropose === true)
-    const loop = leader?.replica?.loop
-    const { membership, membershipIndex, commit } = loop?.status() ?? {}
-    const member = [...(membership?.voters ?? []), ...(membership?.learners ?? [])].find((id) =>
-      id.startsWith(`${host.ordinal}/`),
-    )
-    // A second process with this ordinal would come back as a member that nobody means to run.
-    const twin = this.#world
-      .hosts()
-      .some((one) => one !== host && one.ordinal === host.ordinal && one.process !== undefined)
-    const settled = !twin && (membershipIndex ?? 0) <= (commit ?? 0)
-    if (loop !== undefined && membership !== undefined && settled && member === undefined) {
-      if (!host.wanted) {
-        this.#leaving = undefined
-        this.#world.count('scaled-down')
-        return
-      }
-      // A last hello of its may be under way, and make it a member once more: looked at again.
-      host.unwant()
-      host.kill('kept')
-      this.#world.dns.remove(host.ordinal)
-    }
-    // With one voter less, fewer disks may be unwell.
-    const learns = member !== undefined && membership?.learners.includes(member)
-    const mayLeave = member !== undefined && !twin && (learns || this.#mayLeave(member))
-    if (mayLeave && leader?.process !== undefined) {
-      scheduler.after(0, leader.process, () => loop?.step({ type: 'remove', member }))
-    }
-    scheduler.after(LOOK_EVERY_MS, undefined, () => this.#remove(host))
+    scheduler.after(LOOK_EVERY_MS, undefined, () => this.#look(host, since_ms))
   }
 }
 

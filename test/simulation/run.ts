@@ -11,6 +11,7 @@ import { drawParameters } from './parameters.ts'
 import type { RunOptions, RunResult } from './run-seed.ts'
 import { EVENTS_MAX } from './scheduler.ts'
 import { settled, whatIsWrong } from './settle.ts'
+import { StatefulSet } from './stateful-set.ts'
 import { judge } from './verdict.ts'
 import { Violation } from './violation.ts'
 import { watch } from './watch.ts'
@@ -38,6 +39,7 @@ export async function runOnce(seed: number, options: RunOptions): Promise<RunRes
     transcript: options.transcript ?? false,
     exceptions: options.exceptions ?? 'fail',
   })
+  world.statefulSet = drawStatefulSet(world)
   const whole = options.faults ?? drawFaults(seed, parameters)
   const faults = whole.filter((_, place) => options.keep?.includes(place) ?? true)
   const stop = catchExceptions(world)
@@ -60,6 +62,16 @@ export async function runOnce(seed: number, options: RunOptions): Promise<RunRes
     coverage: Object.fromEntries(world.coverage),
     transcript: () => transcript.text,
   }
+}
+
+/** An API server that may fail to answer, and a marker that may be switched off. */
+function drawStatefulSet(world: World): StatefulSet {
+  const { replicas } = world.parameters
+  const chance = world.chanceOf('api server')
+  const set = new StatefulSet(world, { replicas, failing: chance.pick([0, 0, 0.1, 0.5]) })
+  // Without one a single replica would wait for good.
+  set.markerReadable = chance.happens(0.5) || replicas === 1
+  return set
 }
 
 async function play(world: World, faults: RunResult['faults']): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * The StatefulSet with all that stands behind it: the API server that replicas ask, the controller
  * that makes and deletes Pods, in parallel or in order, and the kubelets that stop them (preStop,
- * SIGTERM, and SIGKILL when the grace is over). The order is that of the StatefulSet's documentation.
+ * SIGTERM, and SIGKILL when the grace is over).
  */
 
 import type {
@@ -26,6 +26,8 @@ export type StatefulSetOptions = {
   readonly replicas: number
   readonly ordered?: boolean
   readonly grace_ms?: number
+  /** Probability that the API server does not answer. */
+  readonly failing?: number
 }
 
 export class StatefulSet {
@@ -37,6 +39,7 @@ export class StatefulSet {
   marker: Marker | undefined
   /** Replicas reach the API server. */
   reachable = true
+  failing: number
   /** The ConfigMap may be read. */
   markerReadable = true
   readonly #readiness = new WeakMap<Replica, Readiness>()
@@ -48,6 +51,7 @@ export class StatefulSet {
     this.#chance = world.chanceOf('stateful set')
     this.ordered = options.ordered ?? false
     this.grace_ms = options.grace_ms ?? 60_000
+    this.failing = options.failing ?? 0
     this.#topology = { first: 0, replicas: options.replicas, ending: false }
   }
 
@@ -56,9 +60,14 @@ export class StatefulSet {
   }
 
   scale(replicas: number): void {
+    this.say(replicas)
+    this.#control()
+  }
+
+  /** What the API server says from now on; somebody else makes and deletes the Pods. */
+  say(replicas: number): void {
     this.#world.note(`SCALED TO ${replicas}`)
     this.#topology = { ...this.#topology, replicas }
-    this.#control()
   }
 
   /** The StatefulSet is deleted, and its Pods with it. */
@@ -94,8 +103,8 @@ export class StatefulSet {
     let last: Topology | undefined
     const ask = <T>(answer: () => T, otherwise: T, timeout_ms: number): Promise<T> =>
       new Promise((resolve) => {
-        const wait_ms = this.reachable ? READ_MS * (0.5 + this.#chance.random()) : timeout_ms
-        const asked = this.reachable
+        const asked = this.reachable && !this.#chance.happens(this.failing)
+        const wait_ms = asked ? READ_MS * (0.5 + this.#chance.random()) : timeout_ms
         this.#world.scheduler.after(wait_ms, process, () => resolve(asked ? answer() : otherwise))
       })
     const readTopology = async (timeout_ms: number) => {

@@ -54,8 +54,13 @@ export const inMembership: readonly Mutant[] = [
     edits: [
       {
         file: 'src/database/replica/bootstrap.ts',
-        find: 'const last = view.firstOrdinal + view.expected - 1',
-        replace: 'const last = view.firstOrdinal + view.peers.length',
+        find: 'expectedOrdinals({ firstOrdinal, expected }: BootstrapView)',
+        replace: 'expectedOrdinals({ firstOrdinal, peers: { length: found } }: BootstrapView)',
+      },
+      {
+        file: 'src/database/replica/bootstrap.ts',
+        find: 'Array.from({ length: expected },',
+        replace: 'Array.from({ length: found + 1 },',
       },
     ],
   },
@@ -65,8 +70,8 @@ export const inMembership: readonly Mutant[] = [
     edits: [
       {
         file: 'src/database/replica/replica.ts',
-        find: "if (this.#isRemoved(member)) return 'removed-replica'",
-        replace: '',
+        find: "return hello.stopping === 'goes' ? undefined : 'removed-replica'",
+        replace: 'return undefined',
       },
     ],
   },
