@@ -50,14 +50,26 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- $apart := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $selector) -}}
-{{- $affinity := dict -}}
-{{- if eq .pod.podAntiAffinityPreset "hard" -}}
-{{- $affinity = dict "podAntiAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list $apart)) -}}
-{{- else if eq .pod.podAntiAffinityPreset "soft" -}}
-{{- $affinity = dict "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "podAffinityTerm" $apart))) -}}
+{{- $selected := dict "matchLabels" $selector -}}
+{{- $apart := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" $selected -}}
+{{- /* Zones by affinity: as a second spread constraint it would void the first one wherever nodes have
+       no zone label, since the scheduler then leaves those nodes out of the count (kind, minikube). */ -}}
+{{- $zones := dict "topologyKey" "topology.kubernetes.io/zone" "labelSelector" $selected -}}
+{{- $rather := list -}}
+{{- if eq .pod.podAntiAffinityPreset "soft" -}}
+{{- $rather = append $rather (dict "weight" 100 "podAffinityTerm" $apart) -}}
 {{- end -}}
-{{- with merge dict .pod.affinity $affinity }}
+{{- if not .pod.topologySpreadConstraints -}}
+{{- $rather = append $rather (dict "weight" 50 "podAffinityTerm" $zones) -}}
+{{- end -}}
+{{- $anti := dict -}}
+{{- if eq .pod.podAntiAffinityPreset "hard" -}}
+{{- $anti = set $anti "requiredDuringSchedulingIgnoredDuringExecution" (list $apart) -}}
+{{- end -}}
+{{- if $rather -}}
+{{- $anti = set $anti "preferredDuringSchedulingIgnoredDuringExecution" $rather -}}
+{{- end -}}
+{{- with merge dict .pod.affinity (dict "podAntiAffinity" $anti) }}
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -65,14 +77,12 @@ topologySpreadConstraints:
 {{- if .pod.topologySpreadConstraints }}
   {{- toYaml .pod.topologySpreadConstraints | nindent 2 }}
 {{- else }}
-{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
-    topologyKey: {{ . }}
+    topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
         {{- toYaml $selector | nindent 8 }}
-{{- end }}
 {{- end }}
 {{- end }}
 
@@ -139,12 +149,6 @@ securityContext:
 {{- define "ordinal.host" -}}
 {{- $dual := has .Values.service.ipFamilyPolicy (list "PreferDualStack" "RequireDualStack") -}}
 {{- or $dual (has "IPv6" .Values.service.ipFamilies) | ternary "::" "0.0.0.0" -}}
-{{- end }}
-
-{{/* Where the others reach a replica: brackets where the Pod's first address is IPv6. */}}
-{{- define "ordinal.advertise" -}}
-{{- $v6 := eq (first .Values.service.ipFamilies | default "IPv4") "IPv6" -}}
-{{- $v6 | ternary "[$(ORDINAL_POD_IP)]" "$(ORDINAL_POD_IP)" -}}:{{ .Values.containerPorts.peer }}
 {{- end }}
 
 {{/* The settings of `config`; a Pod rolls when they change, and for nothing else in that file. */}}
