@@ -52,8 +52,11 @@ export type Workload = {
   readonly timeouts_ms: readonly number[]
   /** Bytes that values are made longer by, at most. */
   readonly padding_bytes: number
-  /** Probability that all clients act at one instant. */
-  readonly bursts: number
+  /**
+   * How long clients begin nothing after a change of leader, ms: a new leader's log then stays
+   * shorter for a while than what the deposed one holds.
+   */
+  readonly hush_ms: number
 }
 
 /** About how long a run is, ms. */
@@ -149,6 +152,6 @@ function drawWorkload(chance: Chance, clients: number): Workload {
     ttl_ms: chance.pick([300, 2000, 10_000]),
     timeouts_ms: patient ? [5000] : chance.pick([[200, 5000], [50, 400, 2000], [800]]),
     padding_bytes: chance.pick([0, 20, 400]),
-    bursts: chance.pick([0, 0.2, 0.8]),
+    hush_ms: chance.pick([0, 0, 2500]),
   }
 }

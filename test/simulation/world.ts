@@ -249,13 +249,24 @@ export class World {
     this.note(`${member.id.slice(0, 6)} ${type} ${JSON.stringify(details)}`)
     if (type === 'elected') {
       this.#elections += 1
-      if (this.#elections > 1) this.count('leader-change')
+      if (this.#elections > 1) {
+        this.count('leader-change')
+        this.lull(this.parameters.workload.hush_ms)
+      }
       if (event.reason === 'hand-back' || event.reason === 'hand-over') this.count(event.reason)
     } else if (type === 'transfer-failed') this.count(type)
     else if (type === 'stepped-down') {
       if (event.why.startsWith('a quorum')) this.count('stepped-down-alone')
       if (event.why.startsWith('it was paused')) this.count('stepped-down-paused')
     } else if (type === 'membership') this.#onMembership(event)
+  }
+
+  /** No client begins anything for a while. */
+  lull(for_ms: number): void {
+    this.lulls += 1
+    this.scheduler.after(for_ms, undefined, () => {
+      this.lulls -= 1
+    })
   }
 
   #tellMoment(member: Member, event: CoreEvent): void {
