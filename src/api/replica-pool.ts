@@ -1,6 +1,7 @@
 /**
- * The replicas as one API server knows them: it finds them (discovery), keeps one link to each
- * (dialer), and knows from their status frames who leads and who is fresh.
+ * The replicas as one API server knows them: it finds them (discovery, and what each tells of the
+ * others), keeps one link to each (dialer), and knows from their status frames who leads and who is
+ * fresh.
  *
  *   discovered ──dial──► linked ──first status──► known ──status too old──► silent
  *        ▲                 └──────── link lost ──────┴───────────────────────┘
@@ -196,29 +197,44 @@ export class ReplicaPool {
     this.#lookingUp = false
     if (this.#closed) return
     let missing = addresses.length === 0
-    for (const address of addresses) {
-      if (this.#linked.has(address.ordinal)) continue
+    const told = this.replicas.flatMap(({ status }) => status.peers ?? [])
+    for (const ordinal of new Set([...addresses, ...told].map((each) => each.ordinal))) {
+      if (this.#linked.has(ordinal)) continue
       missing = true
-      if (!this.#dialing.has(address.ordinal)) this.#dial(address)
+      // A replica that has a link with it knows better than a DNS that may remember what was.
+      const known = [...told, ...addresses].filter((each) => each.ordinal === ordinal)
+      if (!this.#dialing.has(ordinal)) this.#dial(distinct(known))
     }
     this.#pause_ms = missing ? Math.min(this.#pause_ms * 2, DIAL_RETRY_MS_MAX) : DIAL_RETRY_MS_MIN
     const delay_ms = missing ? this.#pause_ms : DISCOVERY_REFRESH_MS
     this.#refreshTimer = this.#options.clock.after(delay_ms, () => this.#refresh())
   }
 
-  #dial(address: PeerAddress): void {
-    this.#dialing.add(address.ordinal)
+  /** Tries the addresses of one replica, one after another. */
+  #dial([address, ...others]: readonly PeerAddress[]): void {
+    if (address === undefined) return
+    const { ordinal } = address
+    this.#dialing.add(ordinal)
     this.#options.dialer.dial(address).then(
       ({ link, remote }) => {
-        this.#dialing.delete(address.ordinal)
+        this.#dialing.delete(ordinal)
         if (this.#closed || this.#linked.has(remote.ordinal)) link.close()
         else this.#accept(link, remote)
       },
       (error: unknown) => {
-        this.#dialing.delete(address.ordinal)
-        this.#dialFailed(address.ordinal, error)
+        this.#dialing.delete(ordinal)
+        this.#dialFailed(ordinal, error)
+        if (!this.#closed && !this.#linked.has(ordinal)) this.#dial(others)
       },
     )
+  }
+
+  /** Dials at once whom a replica tells of that it has not told of before. */
+  #dialTold(now: StatusFrame, before: StatusFrame | undefined): void {
+    for (const told of now.peers ?? []) {
+      if (this.#linked.has(told.ordinal) || this.#dialing.has(told.ordinal)) continue
+      if (!before?.peers?.some((each) => sameAddress(each, told))) this.#dial([told])
+    }
   }
 
   /** One that is not there comes back; one that refuses needs a person. */
@@ -269,6 +285,7 @@ export class ReplicaPool {
     const now_ms = this.#options.clock.now_ms()
     this.#heard_ms = now_ms
     const known = this.#known.get(remote.ordinal)
+    this.#dialTold(status, known?.link === link ? known.status : undefined)
     if (known === undefined || known.link !== link) {
       this.#known.set(remote.ordinal, {
         ordinal: remote.ordinal,
@@ -300,4 +317,12 @@ export class ReplicaPool {
     }
     for (const replica of this.#known.values()) this.noteRevision(replica, replica.status.revision)
   }
+}
+
+function sameAddress(a: PeerAddress, b: PeerAddress): boolean {
+  return a.ordinal === b.ordinal && a.host === b.host && a.port === b.port
+}
+
+function distinct(addresses: readonly PeerAddress[]): PeerAddress[] {
+  return addresses.filter((one, at) => addresses.findIndex((each) => sameAddress(each, one)) === at)
 }

@@ -6,6 +6,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createDialer } from '../database/peers/link-dialer.ts'
 import { PeerTls } from '../database/peers/peer-tls.ts'
 import { PeerSecret } from '../database/peers/secret.ts'
@@ -25,9 +26,13 @@ import { TlsFolder } from '../shared/tls-folder.ts'
 import { baseOf, discoveryOf } from './access.ts'
 import { createHttpGet } from './http-get.ts'
 
+const LOOK_EVERY_MS = 1000
+
 export type DoctorCommand = {
   readonly url?: string
   readonly json: boolean
+  /** Looks again until nothing fails, at most so long, ms; absent: looks once. */
+  readonly wait?: number
   readonly env: Environment
 }
 
@@ -37,7 +42,12 @@ export async function runDoctor(command: DoctorCommand, more: readonly Check[] =
   if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
     throw new ClusterError('invalid-config', `--url is "${url}", expected http://<host>:<port>`)
   }
-  const findings = await examine(env, url, more)
+  const until_ms = systemClock.now_ms() + (command.wait ?? 0)
+  let findings = await examine(env, url, more)
+  while (!allWell(findings) && systemClock.now_ms() < until_ms) {
+    await delay(LOOK_EVERY_MS)
+    findings = await examine(env, url, more)
+  }
   process.stdout.write(json ? jsonOf(findings) : textOf(findings))
   return allWell(findings)
 }

@@ -101,7 +101,12 @@ function addDoctor(program: Command): void {
     .description('look at the cluster from here and say what is wrong, and what to do about it')
     .option('--url <url>', 'ask only this API server or replica, e.g. http://localhost:8080')
     .option('--json', 'one JSON document instead of lines', false)
-    .action(async (options: { url?: string; json: boolean }) => {
+    .addOption(
+      new Option('--wait <span>', 'look again until nothing fails, at most this long').argParser(
+        span({ minimum: '1s', maximum: '1h' }),
+      ),
+    )
+    .action(async (options: { url?: string; json: boolean; wait?: number }) => {
       const { runDoctor } = await import('./doctor.ts')
       const { kubernetesChecks } = await import('./doctor-kubernetes.ts')
       const more = options.url === undefined ? kubernetesChecks(process.env) : []

@@ -23,10 +23,6 @@ const EXPLAINED: readonly (readonly [RegExp, string])[] = [
     /db-leader v1\/Service: The services selector does not match any pods$/,
     'the role label is put on by the replica that leads, not by a template',
   ],
-  [
-    /does not have a host podAntiAffinity set$/,
-    'soft topology spread instead, so that one node is enough; podAntiAffinityPreset: hard',
-  ],
   [/The pod does not have a matching NetworkPolicy$/, 'networkPolicy.enabled is a choice'],
   [/The service is of type NodePort$/, 'only in the values that have everything on'],
   [/Deployment few replicas$/, 'only in the values that have one of each'],

@@ -1,6 +1,6 @@
 /**
- * A process that crashes ends, and at once: whoever catches the signal of a failed instruction has it
- * fail again and again, at full speed, until somebody else kills the process.
+ * A process that crashes ends, and at once: whoever catches the signal of a failed instruction has
+ * it fail again and again, at full speed, until somebody else kills the process.
  */
 
 import t from 'tap'

@@ -25,7 +25,7 @@ export function decodeStatus(body: Buffer): StatusFrame {
     ['ordinal', 'term', 'leader', 'revision', 'age_ms'].every((name) => isNumber(status, name)) &&
     ['history', 'clusterId'].every((name) => typeof status[name] === 'string') &&
     Array.isArray(status['missing'])
-  if (!shape) throw malformed('status frame')
+  if (!shape || !arePeers(status['peers'])) throw malformed('status frame')
   return { problem: undefined, ...status } as unknown as StatusFrame
 }
 
@@ -82,6 +82,17 @@ function parse(body: Buffer): Record<string, unknown> {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** None, from a replica that tells of none, or addresses. */
+function arePeers(value: unknown): boolean {
+  if (value === undefined) return true
+  const isPeer = (peer: unknown) =>
+    isObject(peer) &&
+    isNumber(peer, 'ordinal') &&
+    isNumber(peer, 'port') &&
+    typeof peer['host'] === 'string'
+  return Array.isArray(value) && value.every(isPeer)
 }
 
 function isNumber(object: Record<string, unknown>, name: string): boolean {

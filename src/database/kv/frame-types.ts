@@ -81,6 +81,13 @@ export type ReadReplyParts = Omit<ReadReply, 'records'> & {
     | Refusal
 }
 
+/** Where a replica's peer port is reached. */
+export type ReplicaAddress = {
+  readonly ordinal: number
+  readonly host: string
+  readonly port: number
+}
+
 /** JSON body of a `status` frame. */
 export type StatusFrame = {
   readonly ordinal: number
@@ -102,6 +109,11 @@ export type StatusFrame = {
   readonly problem: ErrorCode | undefined
   /** What a person had better know or do meanwhile. */
   readonly advice?: string | undefined
+  /**
+   * Where the replicas are reached that this one has links with. A new Pod's peers know its address
+   * from itself, while a DNS that caches denials goes on denying it for half a minute.
+   */
+  readonly peers?: readonly ReplicaAddress[] | undefined
 }
 
 /** JSON bodies of `query` frames. Keys are text: they are UTF-8 by rule. */

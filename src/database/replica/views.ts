@@ -10,6 +10,7 @@ import type {
   ListAnswer,
   Query,
   QueryReply,
+  ReplicaAddress,
   ReplicaView,
   StatusFrame,
 } from '../kv/frame-types.ts'
@@ -141,7 +142,17 @@ export class Views {
       missing: this.missing(),
       problem: this.problem(),
       advice: this.advice() ?? this.#options.waiting(),
+      peers: this.#linked(),
     }
+  }
+
+  /** Where those are reached that this replica has dialed. */
+  #linked(): ReplicaAddress[] {
+    return this.#options.peers().flatMap(({ connected, address }) => {
+      if (!connected || address === undefined) return []
+      const { ordinal, host, port } = address
+      return [{ ordinal, host, port }]
+    })
   }
 
   /** Answers an API server's rare questions. */

@@ -48,6 +48,8 @@ export class FakeReplica {
   refuseReads: ErrorCode | undefined
   problem: ErrorCode | undefined
   advice: string | undefined
+  /** Where others say that they reach each other. */
+  peers: StatusFrame['peers']
   missing: string[] = []
   age_ms = 0
   /** Segments and reads in the order they came. */
@@ -63,6 +65,13 @@ export class FakeReplica {
   get name(): string {
     return `db-${this.ordinal}`
   }
+
+  /** Where it is reached. */
+  get host(): string {
+    return this.movedTo ?? this.name
+  }
+
+  movedTo: string | undefined
 
   status(): StatusFrame {
     const { cluster } = this
@@ -80,6 +89,7 @@ export class FakeReplica {
       missing: this.missing,
       problem: this.problem,
       advice: this.advice,
+      peers: this.peers,
     }
   }
 
@@ -243,16 +253,23 @@ export class FakeCluster {
     })
   }
 
+  /** Ordinals that discovery does not know. */
+  readonly denied = new Set<number>()
+
   readonly discovery: Discovery = {
     lookup: async () =>
-      this.replicas.map(({ ordinal }) => ({ ordinal, host: `db-${ordinal}`, port: 1 })),
+      this.replicas
+        .filter(({ ordinal }) => !this.denied.has(ordinal))
+        .map(({ ordinal }) => ({ ordinal, host: `db-${ordinal}`, port: 1 })),
   }
 
   readonly dialer: Dialer = {
     dial: async (target: PeerAddress) => {
       this.dials++
       const replica = this.replica(target.ordinal)
-      if (!replica.up) throw new ClusterError('no-replica', 'down')
+      if (!replica.up || target.host !== replica.host) {
+        throw new ClusterError('no-replica', 'nobody is there')
+      }
       const [near, far] = linkPair()
       const remote: LinkIdentity = {
         role: 'replica',

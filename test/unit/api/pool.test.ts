@@ -47,6 +47,29 @@ t.test('pool: links to each replica, dials a lost one again, with pauses', async
   t.equal(pool.replicas.length, 3)
 })
 
+t.test('pool: a replica that DNS denies, or knows at its old place, is found', async (t) => {
+  const { clock, cluster, pool, seen } = startPool(t)
+  pool.start()
+  await until('three', () => pool.replicas.length === 3)
+  for (const { ordinal, denied } of [
+    { ordinal: 1, denied: true },
+    { ordinal: 2, denied: false },
+  ]) {
+    const replica = cluster.replica(ordinal)
+    if (denied) cluster.denied.add(ordinal)
+    replica.die()
+    await until('lost', () => seen.lost.includes(replica.name))
+    replica.movedTo = `new-${ordinal}`
+    replica.up = true
+    await clock.advance(5000)
+    t.equal(pool.replicas.length, 2, 'discovery does not help')
+    // The others have been told by itself.
+    cluster.replica(0).peers = [{ ordinal, host: replica.movedTo, port: 1 }]
+    cluster.replica(0).tell()
+    await until('linked at once', () => pool.replicas.length === 3)
+  }
+})
+
 t.test(
   'pool: a leader is believed while its status is fresh, the highest term first',
   async (t) => {

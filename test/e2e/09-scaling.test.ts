@@ -1,0 +1,70 @@
+/** More replicas and fewer, in steps and in one, gracefully and cut short: nothing is lost. */
+
+import t from 'tap'
+import { startLoad, verdictText } from './cluster/load.ts'
+import { openStage, READY_S_MAX } from './cluster/stage.ts'
+import { until } from './cluster/until.ts'
+
+const SCALE_MS_MAX = 200_000
+
+const stage = await openStage(t, 'scaling')
+const { kube, helm } = stage
+const store = stage.store()
+const probe = await stage.probe()
+await helm.install('db', { wait_s: READY_S_MAX })
+await store.whole()
+
+/** By Helm, as the README says; until that many replicas vote, and no others are known. */
+async function scale(count: number, more: readonly string[] = []): Promise<void> {
+  await helm.upgrade('db', { set: [`replicaCount=${count}`, ...more] })
+  await store.whole(count, SCALE_MS_MAX)
+}
+
+stage.scenario('3 → 5 → 3 → 1 → 3 under load: no failed request', async (t) => {
+  await store.put('kept', 'through all sizes')
+  const load = await startLoad(probe, store)
+  for (const count of [5, 3, 1, 3]) {
+    await scale(count)
+    await load.goesOn()
+  }
+  const verdict = await load.end()
+  t.equal(await store.read('kept'), 'through all sizes')
+  t.equal(verdict.exitCode, 0, verdict.headline)
+  t.same(verdict.failed, {}, 'no failed request')
+  return verdictText(verdict)
+})
+
+stage.scenario('5 → 1 in one step under load: no failed request', async (t) => {
+  await scale(5)
+  const load = await startLoad(probe, store)
+  await scale(1)
+  await load.goesOn()
+  const verdict = await load.end()
+  t.equal((await store.pods('database')).length, 1)
+  t.equal(verdict.exitCode, 0, verdict.headline)
+  t.same(verdict.failed, {}, 'no failed request')
+  return verdictText(verdict)
+})
+
+stage.scenario('5 → 1 with a grace of 5 s, and back to 5: nothing is lost', async (t) => {
+  const short = ['terminationGracePeriodSeconds=5']
+  await scale(5, short)
+  const load = await startLoad(probe, store)
+  await helm.upgrade('db', { set: ['replicaCount=1', ...short] })
+  await until('one Pod is left', async () => (await store.pods('database')).length === 1)
+  await scale(5, short)
+  await load.goesOn()
+  const verdict = await load.end()
+  t.equal(await store.read('kept'), 'through all sizes')
+  t.equal(verdict.exitCode, 0, verdict.headline)
+  return verdictText(verdict)
+})
+
+stage.scenario('after kubectl scale, helm upgrade with the live number', async (t) => {
+  await kube.patch(`${store.apps('statefulsets', 'db')}/scale`, { spec: { replicas: 3 } })
+  await store.whole(3, SCALE_MS_MAX)
+  const live = (await store.statefulSet()).spec.replicas as number
+  await helm.upgrade('db', { set: [`replicaCount=${live}`], wait_s: 180 })
+  t.equal((await store.whole()).replicas.length, 3)
+  t.equal(await store.read('kept'), 'through all sizes')
+})

@@ -1,0 +1,67 @@
+/**
+ * Helm, run as a person does, with the caller's KUBECONFIG; Helm 3 or 4, whichever is on the PATH.
+ */
+
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const OUTPUT_BYTES_MAX = 32 * 1024 * 1024
+const HELM_MS_MAX = 300_000
+
+export const CHART = join(import.meta.dirname, '..', '..', '..', 'chart')
+/** The chart's own default; another one is named by ORDINAL_IMAGE. */
+const DEFAULT_IMAGE = 'ordinal:0.1.0'
+export const IMAGE = process.env['ORDINAL_IMAGE'] || DEFAULT_IMAGE
+
+/** `--set` arguments for the image; none for the one that the chart takes by itself. */
+function imageArguments(): string[] {
+  if (IMAGE === DEFAULT_IMAGE) return []
+  const at = IMAGE.lastIndexOf(':')
+  const split = at > IMAGE.lastIndexOf('/') ? at : IMAGE.length
+  const tag = IMAGE.slice(split + 1) || 'latest'
+  return ['--set', `image.repository=${IMAGE.slice(0, split)}`, '--set', `image.tag=${tag}`]
+}
+
+export type HelmRun = {
+  /** As for `--set`, in order. */
+  readonly set?: readonly string[]
+  /** Until all is ready, at most so many seconds; absent: not at all. */
+  readonly wait_s?: number
+  readonly more?: readonly string[]
+}
+
+export class Helm {
+  readonly #namespace: string
+
+  constructor(namespace: string) {
+    this.#namespace = namespace
+  }
+
+  install(release: string, options: HelmRun = {}): Promise<string> {
+    return this.call(['install', release, CHART, ...argumentsOf(options)])
+  }
+
+  upgrade(release: string, options: HelmRun = {}): Promise<string> {
+    return this.call(['upgrade', release, CHART, ...argumentsOf(options)])
+  }
+
+  /** Rejects with all that Helm printed. */
+  async call(args: readonly string[]): Promise<string> {
+    const options = { maxBuffer: OUTPUT_BYTES_MAX, timeout: HELM_MS_MAX }
+    const all = [...args, '--namespace', this.#namespace]
+    try {
+      const { stdout } = await run('helm', all, options)
+      return stdout
+    } catch (error) {
+      const { stdout, stderr } = error as { stdout?: string; stderr?: string }
+      throw new Error(`helm ${all.join(' ')}\n${stdout ?? ''}${stderr ?? ''}`, { cause: error })
+    }
+  }
+}
+
+function argumentsOf({ set = [], wait_s, more = [] }: HelmRun): string[] {
+  const wait = wait_s === undefined ? [] : ['--wait', '--timeout', `${wait_s}s`]
+  return [...imageArguments(), ...set.flatMap((each) => ['--set', each]), ...wait, ...more]
+}
