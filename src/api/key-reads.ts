@@ -136,7 +136,8 @@ export class KeyReads {
         const read = frame.reads[index] as PendingRead
         const record = records[index]
         if (read.settled) continue
-        if (record === 'omitted') again.push(read)
+        // Without a history its revisions could not be compared with any.
+        if (record === 'omitted' || history === '') again.push(read)
         else this.#settle(read, undefined, { record, age_ms, source })
       }
       this.#again(frame.group, again)

@@ -300,7 +300,9 @@ export class Replica {
   #event(event: CoreEvent): void {
     this.#options.onEvent(event)
     if (event.type === 'drained') this.#drained?.()
-    if (event.type === 'role' || event.type === 'leader') this.lanes.broadcast()
+    const { type } = event
+    // Its history is told before the first answer that comes of it.
+    if (type === 'role' || type === 'leader' || type === 'membership') this.lanes.broadcast()
   }
 
   #isRemoved(member: MemberId): boolean {

@@ -132,6 +132,23 @@ t.test('reads: a revision that is not there in time is named as the reason', asy
   t.match((await there).json(), { code: 'deadline-exceeded' })
 })
 
+t.test('reads: an answer counts only when the history that it is of is known', async (t) => {
+  const started = await start(t)
+  await withKey(started)
+  started.cluster.history = ''
+  started.cluster.tell()
+  for (const replica of started.cluster.replicas) replica.holdReads = true
+  const answer = get(started, '/v1/kv/a')
+  const holder = () => started.cluster.replicas.find(({ held }) => held.length > 0)
+  await until('someone holds it', () => holder() !== undefined)
+  for (const replica of started.cluster.replicas) replica.release()
+  await started.clock.advance(1)
+  started.cluster.history = 'h1'
+  started.cluster.tell()
+  await started.clock.advance(1)
+  t.match(await answer, { statusCode: 200, headers: { etag: '"h1-2"' } })
+})
+
 t.test('reads: a refusal is retried elsewhere', async (t) => {
   const started = await start(t)
   await withKey(started)
