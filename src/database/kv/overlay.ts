@@ -27,6 +27,7 @@ export class Overlay {
   #current = newLayer()
   #inFlight: Layer | undefined
   #current_bytes = 0
+  #inFlight_bytes = 0
   /** Equal to the disk's, for keys that no layer above has. */
   readonly #recent = new RecentRecords()
   /** For keys of `current` that ever had one: when they expired before, 0: never. */
@@ -39,6 +40,11 @@ export class Overlay {
   /** Bytes of keys and records changed since the last `take`; one changed twice counts twice. */
   get current_bytes(): number {
     return this.#current_bytes
+  }
+
+  /** The same with what is on its way to the disk. */
+  get unsynced_bytes(): number {
+    return this.#current_bytes + this.#inFlight_bytes
   }
 
   /** The stored bytes of a key's record; `text` is `keyText(key)`. Throws what the disk throws. */
@@ -85,6 +91,7 @@ export class Overlay {
     }
     this.#inFlight = this.#current
     this.#current = newLayer()
+    this.#inFlight_bytes = this.#current_bytes
     this.#current_bytes = 0
     this.#expiredBefore = new Map()
     return { records, expiries }
@@ -99,6 +106,7 @@ export class Overlay {
       else this.#recent.set(text, record)
     })
     this.#inFlight = undefined
+    this.#inFlight_bytes = 0
   }
 
   /** All that is not on disk yet, in no order. */

@@ -124,6 +124,11 @@ export class KvState {
     return this.#overlay.current_bytes
   }
 
+  /** The same, until it is on disk. */
+  get unsynced_bytes(): number {
+    return this.#overlay.unsynced_bytes
+  }
+
   /** Where the state machine stands. */
   meta(): KvMeta {
     this.#meta ??= { ...this.#position, keys: this.#keys, hash: this.#hash.value }

@@ -50,6 +50,11 @@ export function createMetrics(replica: Replica): Registry {
   gauge('ordinal_api_links', 'Links from API servers', () => replica.lanes.size)
   gauge('ordinal_disk_free_bytes', 'Free space on the volume', () => replica.space?.free_bytes)
   gauge('ordinal_disk_used_bytes', 'Bytes in the data folder', () => replica.space?.used_bytes)
+  gauge(
+    'ordinal_applied_unsynced_bytes',
+    'Bytes of applied changes that are in the log and in memory alone',
+    () => replica.loop?.kv.unsynced_bytes,
+  )
   counter('ordinal_entries_applied_total', 'Entries applied', () => replica.loop?.counters.entries)
   counter(
     'ordinal_commands_applied_total',

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { Client, problemOf } from '../client.ts'
 import { forceBootstrap } from '../force.ts'
 import { startCluster, type TestCluster } from '../harness.ts'
-import { allVoting, clusterDocument, contentHashes, statusOf } from '../pictures.ts'
+import { allVoting, clusterDocument, contentHashes, metricSum, statusOf } from '../pictures.ts'
 import { full, timeout_ms } from '../rounds.ts'
 
 const NAMES = ['db-0', 'db-1', 'db-2']
@@ -55,7 +55,9 @@ async function survive(t: Test, loss: Loss): Promise<void> {
   const written = await client.request('PUT', key, { body: survivor })
   t.equal(written.status, 201)
   await contentHashes(cluster)
-  // With this one the keys of the one before reach every disk; it is itself in the logs alone.
+  await cluster.waitFor('the value is on all disks, not in the logs alone', async () => {
+    return (await metricSum(cluster, 'ordinal_applied_unsynced_bytes')) === 0 || undefined
+  })
   const last = `/v1/kv/last-before-${survivor}`
   t.equal((await client.request('PUT', last, { body: 'last' })).status, 201)
   await contentHashes(cluster)
