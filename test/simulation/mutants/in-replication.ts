@@ -12,21 +12,6 @@ const ACKNOWLEDGED_AFTER =
 const COUNTED = 'for (const voter of voters) scratch.push(voter.match)'
 const KEEP_LOG = 'const keepLog = log.holds(meta)'
 
-/**
- * A snapshot meets a log that reaches as far only if the leader does not know it yet, and it asks
- * first. Here a leader offers each member one before it asks.
- */
-const OFFERED_AT_FIRST = [
-  {
-    file: REPLICATION,
-    find: 'if (peer.next <= log.baseIndex) {',
-    replace:
-      'const first = peer.match === 0 && !peer.offered\n' +
-      '    peer.offered = true\n' +
-      '    if (first || peer.next <= log.baseIndex) {',
-  },
-]
-
 export const inReplication: readonly Mutant[] = [
   {
     name: 'ack-before-fsync',
@@ -161,14 +146,12 @@ export const inReplication: readonly Mutant[] = [
   {
     name: 'snapshot-drops-an-acknowledged-suffix',
     danger: 'Entries that were acknowledged are thrown away with the log (openraft #559).',
-    ground: OFFERED_AT_FIRST,
     edits: [{ file: FOLLOWING, find: KEEP_LOG, replace: 'const keepLog = false' }],
   },
   {
     name: 'snapshot-keeps-an-old-log',
     danger:
       'Entries of another log stay behind a snapshot that they do not follow (openraft #753).',
-    ground: OFFERED_AT_FIRST,
     edits: [
       { file: FOLLOWING, find: KEEP_LOG, replace: 'const keepLog = meta.index <= log.lastIndex' },
     ],
