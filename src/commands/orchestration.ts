@@ -3,6 +3,8 @@
  * and the marker through the `Orchestrator`, and is followed here for its label and its Events.
  */
 
+import { membersOf } from '../database/consensus/membership.ts'
+import { ordinalOf } from '../database/consensus/types.ts'
 import type { Orchestrator } from '../database/replica/orchestrator.ts'
 import type { Replica } from '../database/replica/replica.ts'
 import type { ReplicaEvent } from '../database/replica/replica-options.ts'
@@ -78,8 +80,7 @@ function leadOf(replica: Replica, { base, ordinal }: ReplicaConfig): Lead {
   const status = replica.loop?.status()
   const leading = status?.role === 'leader' && status.committedInTerm && !replica.loop?.halted
   if (!leading) return { leading: false, others: [] }
-  const { voters = [], learners = [] } = status.membership ?? {}
-  const ordinals = new Set([...voters, ...learners].map((member) => Number.parseInt(member, 10)))
+  const ordinals = new Set(membersOf(status.membership).map(ordinalOf))
   ordinals.delete(ordinal)
   const others = [...ordinals].sort((a, b) => a - b).map((each) => `${base}-${each}`)
   return { leading: true, others }

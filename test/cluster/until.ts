@@ -12,6 +12,7 @@ export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
   timeout_ms = 20_000,
+  poll_ms = POLL_MS,
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
   const deadline_ms = performance.now() + timeout_ms
   let cause: unknown
@@ -23,7 +24,7 @@ export async function until<T>(
     } catch (error) {
       cause = error
     }
-    await delay(POLL_MS)
+    await delay(poll_ms)
   } while (performance.now() < deadline_ms)
   throw new Error(`not within ${timeout_ms} ms: ${what}`, { cause })
 }

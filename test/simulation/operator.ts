@@ -5,6 +5,7 @@
  * up again, as an operator is told to do.
  */
 
+import { membersOf } from '../../src/database/consensus/membership.ts'
 import type { Chance } from './chance.ts'
 import type { ReplicaHost } from './replica-host.ts'
 import type { World } from './world.ts'
@@ -54,10 +55,6 @@ export class Operator {
     world.statefulSet?.say(ordinal + 1)
     host.want()
     return true
-  }
-
-  isLeaving(host: ReplicaHost): boolean {
-    return this.#leaving === host
   }
 
   /** The ordinal that is to leave; undefined: none. */
@@ -115,7 +112,7 @@ export class Operator {
       ?.replica?.loop
     const { membership, membershipIndex, commit } = loop?.status() ?? {}
     const isOfHost = (member: string) => member.startsWith(`${host.ordinal}/`)
-    const members = [...(membership?.voters ?? []), ...(membership?.learners ?? [])]
+    const members = membersOf(membership)
     const settled = membership !== undefined && (membershipIndex ?? 0) <= (commit ?? 0)
     const ended = host.process?.alive !== true
     if (ended && settled && !members.some(isOfHost)) {

@@ -56,7 +56,7 @@ function pause(hand: Hand, process: NonNullable<ReplicaHost['process']>, for_ms:
 function twin(hand: Hand, host: ReplicaHost, fault: Fault & { type: 'twin' }): boolean {
   const { world, budget, operator } = hand
   const same = fault.disk === 'same'
-  if (!same && (!budget.allows(host) || operator.isLeaving(host))) return false
+  if (!same && (!budget.allows(host) || operator.leaving === host)) return false
   const second = world.addTwin(host.ordinal, same ? host.volume : undefined)
   second.want()
   hand.for(fault.for_ms, () => {

@@ -15,7 +15,7 @@
  */
 
 import { REMOVED_MEMBERS_MAX } from '../../shared/limits.ts'
-import { byOrdinal } from './membership.ts'
+import { byOrdinal, membersOf } from './membership.ts'
 import { majority } from './quorum.ts'
 import type { MemberId, Membership } from './types.ts'
 import { ordinalOf } from './types.ts'
@@ -63,7 +63,7 @@ function open({ membership, view }: PolicyView): Membership | undefined {
 /** Scale-down: highest ordinal first, never the leader itself, never the last voter. */
 function leave(policy: PolicyView): Membership | undefined {
   const { membership, removing, self } = policy
-  const leaving = byOrdinal([...membership.voters, ...membership.learners])
+  const leaving = byOrdinal(membersOf(membership))
     .filter((member) => removing.has(member) && member !== self)
     .reverse()
   for (const member of leaving) {

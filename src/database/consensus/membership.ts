@@ -73,6 +73,11 @@ export function genesisEntry(membership: Membership, time_ms: number): Entry {
   )
 }
 
+/** Voters, then learners; none: no membership is known. */
+export function membersOf(membership: Membership | undefined): MemberId[] {
+  return membership === undefined ? [] : [...membership.voters, ...membership.learners]
+}
+
 /** Members in the order of their ordinals. */
 export function byOrdinal(members: readonly MemberId[]): MemberId[] {
   return [...members].sort((a, b) => ordinalOf(a) - ordinalOf(b) || (a < b ? -1 : 1))

@@ -9,6 +9,7 @@
  */
 
 import type { Clock, Timer } from '../../shared/clock.ts'
+import { membersOf } from '../consensus/membership.ts'
 import {
   type CoreStatus,
   isOutside,
@@ -105,7 +106,7 @@ export function saysLeaves(
   peers: readonly PeerStatus[],
   { now_ms, stopping }: { now_ms: number; stopping: Stopping | undefined },
 ): MemberId[] {
-  const members = [...(membership?.voters ?? []), ...(membership?.learners ?? [])]
+  const members = membersOf(membership)
   return members.filter((member) => {
     if (member === self) return stopping === 'leaves'
     const peer = peers.find((each) => each.ordinal === ordinalOf(member))
@@ -121,7 +122,7 @@ function hasReason(
   leaving: readonly MemberId[],
 ): boolean {
   if (leaving.length > 0) return true
-  const members = [...(membership?.voters ?? []), ...(membership?.learners ?? [])]
+  const members = membersOf(membership)
   return members.some((member) => isOutside({ ...NO_SCALE, range }, member))
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { ClusterError, type ErrorCode } from '../../shared/errors.ts'
+import { membersOf } from '../consensus/membership.ts'
 import { type CoreStatus, type MemberId, ordinalOf } from '../consensus/types.ts'
 import type {
   ClusterView,
@@ -225,7 +226,7 @@ export class Views {
   #rows(status: CoreStatus | undefined): ReplicaView[] {
     const identity = this.#options.identity()
     const rows = [this.#ownRow(status)]
-    const members = [...(status?.membership?.voters ?? []), ...(status?.membership?.learners ?? [])]
+    const members = membersOf(status?.membership)
     for (const member of members) {
       if (member === status?.self) continue
       rows.push(this.#peerRow(member, status))

@@ -1,29 +1,10 @@
-/** Waiting for conditions, never for time. */
+/** Waiting for conditions of a cluster, where a look is a request and a change takes seconds. */
 
-import { setTimeout as delay } from 'node:timers/promises'
+import { until as untilSoon } from '../../cluster/until.ts'
 
 const POLL_MS = 200
 
-/**
- * Resolves to the first truthy value of `condition`; fails, naming `what`, after `timeout_ms`. A
- * condition that throws is not fulfilled yet; what it threw last is the failure's cause.
- */
-export async function until<T>(
-  what: string,
-  condition: () => T | Promise<T>,
-  timeout_ms = 90_000,
-): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
-  const deadline_ms = performance.now() + timeout_ms
-  let cause: unknown
-  do {
-    try {
-      const value = await condition()
-      if (value) return value as Exclude<T, false | null | undefined | 0 | ''>
-      cause = undefined
-    } catch (error) {
-      cause = error
-    }
-    await delay(POLL_MS)
-  } while (performance.now() < deadline_ms)
-  throw new Error(`not within ${timeout_ms} ms: ${what}`, { cause })
+/** See test/cluster/until.ts. */
+export function until<T>(what: string, condition: () => T | Promise<T>, timeout_ms = 90_000) {
+  return untilSoon(what, condition, timeout_ms, POLL_MS)
 }
