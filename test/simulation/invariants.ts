@@ -6,6 +6,7 @@
  *   leader-completeness   who is elected holds every entry that earlier terms committed
  *   committed-changed     what was committed at an index stays there
  *   committed-unsynced    what is committed lies on the disks of a quorum of the voters
+ *   committed-dropped     a log that holds a committed entry keeps it
  *   sent-unsynced         a vote or an acknowledgement leaves after what it promises is on disk
  *   states-differ         equal index, equal state: content hash, results, session tables
  *   wrong-result, exactly-once   the results are the model's (model.ts)
@@ -66,6 +67,8 @@ export class Invariants implements Watcher {
   /** The disk of each member that there ever was; of lost ones as it was then. */
   readonly #disks = new Map<string, () => DiskMirror>()
   readonly #clusters = new Set<string>()
+  /** Acknowledgement → the entry that it was meant for. */
+  readonly #meant = new WeakMap<Message, Mark>()
   readonly #protocol: Protocol
   readonly model = new Model()
   /** Log times, for the age of states: index → revision reached. */
@@ -148,14 +151,34 @@ export class Invariants implements Watcher {
     const view = this.#viewOf(core, member)
     if (effects.write !== undefined) {
       this.#countOverlap(view, effects.write)
+      const held = this.#heldCommitted(view.log, effects.write)
       view.log.write(effects.write)
+      if (view.log.lastIndex < held) {
+        const what = `${member.id} held the committed entry ${held}`
+        throw new Violation('committed-dropped', `${what}, and its log ends before it now`)
+      }
       for (const entry of effects.write.entries) this.#written(member, entry)
+    }
+    for (const { message } of effects.messages) {
+      if (message.type !== 'append-reply' || message.rejected) continue
+      const mark = view.log.at(message.match)
+      if (mark !== undefined) this.#meant.set(message, mark)
     }
     for (const event of effects.events) {
       if (event.type === 'elected') this.#elected(view, event.term)
       this.#onEvent(member, event)
     }
     if (core.commit > view.commit) this.#advance(core, view)
+  }
+
+  /** How far a log that this write cuts holds what is known committed; 0: it cuts nothing. */
+  #heldCommitted(log: CoreLog, { truncateFrom, install }: Write): number {
+    if (truncateFrom === undefined && install === undefined) return 0
+    for (let index = Math.min(log.lastIndex, this.commit); index > log.baseIndex; index -= 1) {
+      const mark = this.#committed[index]
+      if (mark !== undefined && log.at(index)?.chain === mark.chain) return index
+    }
+    return 0
   }
 
   /** A snapshot met a log that reaches as far: equal there, or another one. */
@@ -268,9 +291,10 @@ export class Invariants implements Watcher {
 
   #demandStored(
     mirror: DiskMirror,
-    { match, term }: Message & { type: 'append-reply' },
+    message: Message & { type: 'append-reply' },
     unsynced: (what: string) => void,
   ): void {
+    const { match, term } = message
     if (match <= mirror.base.index) return
     const mark = mirror.at(match)
     if (mark === undefined) {
@@ -278,6 +302,9 @@ export class Invariants implements Watcher {
       return
     }
     if (mark.term > term) unsynced(`match ${match} is of the later term ${mark.term}`)
+    const meant = this.#meant.get(message)
+    if (mirror.hardState.term !== term || meant === undefined || meant.chain === mark.chain) return
+    unsynced(`match ${match} of term ${meant.term}, and its disk has that of term ${mark.term}`)
   }
 
   // What is applied.
