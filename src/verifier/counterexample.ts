@@ -14,8 +14,8 @@
  */
 
 import { classOf, isWrite, type Operation } from './history.ts'
-import { buildKeyProblem } from './key-problem.ts'
 import { findOrder, type SearchLimits, type SearchOutcome } from './linearizability.ts'
+import { buildKeyProblem } from './problem-builder.ts'
 
 /** Operations before and after the suspects in the first window. */
 const WINDOW_MIN = 8

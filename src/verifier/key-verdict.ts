@@ -6,8 +6,8 @@
 
 import { type Counterexample, findCounterexample } from './counterexample.ts'
 import type { Operation } from './history.ts'
-import { buildKeyProblem } from './key-problem.ts'
 import { findOrder, type SearchOutcome } from './linearizability.ts'
+import { buildKeyProblem } from './problem-builder.ts'
 
 /** Steps of the quick search: so many an operation, and so many more. */
 const QUICK_STEPS_PER_OPERATION = 4

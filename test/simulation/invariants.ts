@@ -8,15 +8,13 @@
  *   committed-unsynced    what is committed lies on the disks of a quorum of the voters
  *   committed-dropped     a log that holds a committed entry keeps it
  *   sent-unsynced         a vote or an acknowledgement leaves after what it promises is on disk
- *   states-differ         equal index, equal state: content hash, results, session tables
- *   wrong-result, exactly-once   the results are the model's (model.ts)
- *   and the rules of the protocol (protocol.ts), core by core
+ *   and the rules of the protocol (protocol.ts), core by core, and of what is applied
+ *   (state-rules.ts)
  *
  * All of it is looked at from outside: the cores' effects, the messages at the transport, and what
  * was synced on the simulated disks.
  */
 
-import { crc32c } from '@node-rs/crc32'
 import type { Core } from '../../src/database/consensus/core.ts'
 import type { Entry } from '../../src/database/consensus/entry.ts'
 import { majority } from '../../src/database/consensus/quorum.ts'
@@ -29,12 +27,13 @@ import type {
   Write,
 } from '../../src/database/consensus/types.ts'
 import type { KvState } from '../../src/database/kv/state.ts'
-import type { AppliedEntry, CommandResult, KvChanges } from '../../src/database/kv/types.ts'
+import type { AppliedEntry, KvChanges } from '../../src/database/kv/types.ts'
 import { CoreLog } from './core-log.ts'
 import type { DiskMirror, Mark } from './disk-mirror.ts'
-import { Model } from './model.ts'
+import type { Model } from './model.ts'
 import type { SimulatedProcess } from './process.ts'
 import { Protocol, type ProtocolOptions } from './protocol.ts'
+import { type EntryOutcome, StateRules } from './state-rules.ts'
 import { Violation } from './violation.ts'
 import type { Watcher } from './watch.ts'
 
@@ -47,7 +46,6 @@ export type Member = {
 }
 
 type View = { readonly member: Member; readonly log: CoreLog; commit: number }
-type Applied = { readonly hash: string; readonly digest: number }
 
 export class Invariants implements Watcher {
   readonly #current: () => Member | undefined
@@ -61,18 +59,13 @@ export class Invariants implements Watcher {
   readonly #committed: (Mark | undefined)[] = []
   /** How far each term got: the index of the last entry that was first committed in it. */
   readonly #reached: { readonly term: number; index: number }[] = []
-  readonly #applied = new Map<number, Applied>()
-  /** applied index → session → CRC of its table. */
-  readonly #sessions = new Map<number, Map<number, number>>()
   /** The disk of each member that there ever was; of lost ones as it was then. */
   readonly #disks = new Map<string, () => DiskMirror>()
   readonly #clusters = new Set<string>()
   /** Acknowledgement → the entry that it was meant for. */
   readonly #meant = new WeakMap<Message, Mark>()
   readonly #protocol: Protocol
-  readonly model = new Model()
-  /** Log times, for the age of states: index → revision reached. */
-  #appliedIndex = 0
+  readonly #states = new StateRules()
   /** Called when an entry is known committed for the first time. */
   onCommitted: (index: number, mark: Mark) => void = () => undefined
 
@@ -95,13 +88,12 @@ export class Invariants implements Watcher {
     return this.#committed.length - 1
   }
 
-  /** Index of the last entry that was applied anywhere. */
-  get appliedIndex(): number {
-    return this.#appliedIndex
+  get model(): Model {
+    return this.#states.model
   }
 
   hashAt(index: number): string | undefined {
-    return this.#applied.get(index)?.hash
+    return this.#states.hashAt(index)
   }
 
   /** A replica opened its disk and has this identity from now on. */
@@ -309,72 +301,11 @@ export class Invariants implements Watcher {
 
   // What is applied.
 
-  onApplied(
-    state: KvState,
-    entry: AppliedEntry,
-    applied: { payload: Uint8Array; results: readonly (readonly CommandResult[])[] },
-  ): void {
-    this.#look((member) => this.#apply(member, state, { entry, ...applied }))
-  }
-
-  #apply(
-    member: Member,
-    state: KvState,
-    applied: {
-      entry: AppliedEntry
-      payload: Uint8Array
-      results: readonly (readonly CommandResult[])[]
-    },
-  ): void {
-    const { entry } = applied
-    const { index } = entry
-    const { hash } = state.meta()
-    const digest = digestOf(applied.results)
-    const known = this.#applied.get(index)
-    if (known === undefined) {
-      this.#applied.set(index, { hash, digest })
-      this.#appliedIndex = Math.max(this.#appliedIndex, index)
-      this.model.apply(entry, applied.payload, applied.results)
-      return
-    }
-    if (known.hash !== hash) {
-      throw new Violation('states-differ', `${member.id} has hash ${hash} at entry ${index}`)
-    }
-    if (known.digest !== digest) {
-      throw new Violation('states-differ', `${member.id} has other results for entry ${index}`)
-    }
+  onApplied(state: KvState, entry: AppliedEntry, applied: EntryOutcome): void {
+    this.#look(({ id }) => this.#states.applied(id, state, { entry, ...applied }))
   }
 
   onChanges(_state: KvState, changes: KvChanges): void {
-    this.#look((member) => this.#compareSessions(member, changes))
+    this.#look(({ id }) => this.#states.written(id, changes))
   }
-
-  #compareSessions(member: Member, { meta, sessions }: KvChanges): void {
-    let tables = this.#sessions.get(meta.applied)
-    if (tables === undefined) {
-      tables = new Map()
-      this.#sessions.set(meta.applied, tables)
-    }
-    for (const [id, bytes] of sessions) {
-      const crc = bytes === undefined ? -1 : crc32c(bytes)
-      const known = tables.get(id)
-      if (known === undefined) tables.set(id, crc)
-      else if (known !== crc) {
-        const what = `${member.id} has another session ${id} at entry ${meta.applied}`
-        throw new Violation('states-differ', what)
-      }
-    }
-  }
-}
-
-/** A number that tells results apart. */
-function digestOf(results: readonly (readonly CommandResult[])[]): number {
-  let digest = results.length
-  for (const segment of results) {
-    for (const { status, revision } of segment) {
-      digest = Math.imul(digest ^ revision, 0x01000193)
-      digest = Math.imul(digest ^ (status.length * 256 + status.charCodeAt(0)), 0x01000193)
-    }
-  }
-  return digest
 }
