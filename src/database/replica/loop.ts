@@ -1,42 +1,30 @@
 /**
- * The replica's loop: input → step → persist → send → apply → answer.
+ * The replica's loop: input → step → persist → send → apply → answer. It makes its parts, joins
+ * them, and is what the rest of the replica asks and tells; the order of the steps is steps.ts's.
+ * It does no I/O of its own: storage, transport and clock are handed in.
  *
- *   frames, messages, ticks ──► Core.step (pure) ──► write ──► DiskWriter ──synced──► Core.step
- *                                    │                                    └─► held messages leave
- *                                    ├──► messages that need no disk leave at once
- *                                    └──► committed entries ──► Applier ──► results, reads
- *
- * It owns the order: nothing that depends on the disk leaves before the disk has it, committed
- * entries are applied in order and at once, and after the first refused write nothing leaves at
- * all. It does no I/O of its own: storage, transport and clock are handed in.
+ *   writes ─────► Proposer ─────────┐          ┌──► DiskWriter ──synced──► Steps
+ *   reads ──────► WaitingReads ─────┼──► Steps ┼──► Outbox ──► peers
+ *   snapshots ──► SnapshotExchange ─┘          └──► Applier ──► Proposer and WaitingReads answer
  */
 
-import type { Clock, Timer } from '../../shared/clock.ts'
+import type { Clock } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
 import { PIPELINE_COMMANDS_MIN } from '../../shared/limits.ts'
 import { Core } from '../consensus/core.ts'
-import type { Entry } from '../consensus/entry.ts'
-import type {
-  CoreConfig,
-  CoreEvent,
-  CoreStatus,
-  Effects,
-  Input,
-  MemberId,
-  Outgoing,
-} from '../consensus/types.ts'
-import { encodePayload } from '../kv/codec.ts'
+import type { CoreConfig, CoreEvent, CoreStatus, Input } from '../consensus/types.ts'
 import type { KvState } from '../kv/state.ts'
 import type { KvMeta } from '../kv/types.ts'
 import { Applier } from './applier.ts'
-import { DiskWriter, type SyncedBatch } from './disk-writer.ts'
+import { DiskWriter } from './disk-writer.ts'
 import type { Fingerprint } from './fingerprints.ts'
 import { FlushTimer } from './flush-timer.ts'
 import { LogMeter } from './log-meter.ts'
 import type { IncomingSnapshot, Storage, StoredState, Transport } from './ports.ts'
-import type { Batch, Origin } from './proposals.ts'
+import type { Origin } from './proposals.ts'
 import { Proposer } from './proposer.ts'
 import { SnapshotExchange } from './snapshot-exchange.ts'
+import { Steps } from './steps.ts'
 import { type ReadTerms, type ReadWaiter, WaitingReads } from './waiting-reads.ts'
 
 export type LoopOptions = {
@@ -66,19 +54,14 @@ export class Loop {
   readonly #snapshots: SnapshotExchange
   readonly writer: DiskWriter
   readonly logMeter: LogMeter
-  #inputs: Input[] = []
-  #stepping = false
-  #halted = false
+  readonly #steps: Steps
   #diverged = false
-  #held: Outgoing[] = []
-  #persisted = 0
-  #tick: Timer | undefined
-  readonly #flush: FlushTimer
 
   constructor(options: LoopOptions) {
     this.#options = options
-    const { storage, clock, stored, transport } = options
-    this.#core = new Core(options.core, stored.consensus, this.#instant())
+    const { storage, transport, clock, stored, onEvent, onFatal } = options
+    const instant = { now_ms: clock.now_ms(), wall_ms: clock.wall_ms() }
+    this.#core = new Core(options.core, stored.consensus, instant)
     this.logMeter = new LogMeter(stored.consensus.base.index, stored.consensus.tail)
     this.#applier = new Applier({
       storage,
@@ -87,41 +70,71 @@ export class Loop {
         this.#proposer.proposals.applied(entry.index, entry.term, results),
       onFingerprint: options.onFingerprint,
     })
-    this.writer = new DiskWriter(storage, {
-      takeChanges: () => {
-        if (!this.#flush.isDue(this.#applier.kv.unwritten_bytes)) return undefined
-        this.#flush.stop()
-        return this.#applier.takeChanges()
-      },
-      beforeContent: options.beforeContent,
-      onSynced: (batch) => this.#synced(batch),
-      onFree: () => this.#proposer.schedule(),
-      onFailed: (error) => this.#fail(error),
-    })
-    this.#flush = new FlushTimer(clock, () => this.writer.flush())
-    this.#proposer = new Proposer({
-      ready: (waiting) =>
-        !this.#halted &&
-        !this.writer.busy &&
-        this.#core.canPropose &&
-        (waiting >= PIPELINE_COMMANDS_MIN || this.#core.settled),
-      propose: (batch, proposed) => this.#propose(batch, proposed),
-    })
+    const flush = new FlushTimer(clock, () => this.writer.flush())
+    this.writer = this.#makeWriter(flush)
+    this.#proposer = this.#makeProposer()
     this.#snapshots = new SnapshotExchange({
       storage,
       transport,
       self: options.core.self,
       step: (input) => this.step(input),
       status: () => this.#core.status(),
-      onFailed: (error) => this.#fail(error),
+      onFailed: (error) => this.#steps.fail(error),
     })
-    this.#reads = new WaitingReads({
+    this.#reads = this.#makeReads()
+    this.#steps = new Steps({
+      core: this.#core,
+      storage,
+      transport,
+      clock,
+      tickEvery_ms: options.core.heartbeat_ms / 4,
+      applier: this.#applier,
+      writer: this.writer,
+      flush,
+      logMeter: this.logMeter,
+      proposer: this.#proposer,
+      reads: this.#reads,
+      snapshots: this.#snapshots,
+      onEvent,
+      onFatal,
+    })
+  }
+
+  #makeWriter(flush: FlushTimer): DiskWriter {
+    const { storage, beforeContent } = this.#options
+    return new DiskWriter(storage, {
+      takeChanges: () => {
+        if (!flush.isDue(this.#applier.kv.unwritten_bytes)) return undefined
+        flush.stop()
+        return this.#applier.takeChanges()
+      },
+      beforeContent,
+      onSynced: (batch) => this.#steps.synced(batch),
+      onFree: () => this.#proposer.schedule(),
+      onFailed: (error) => this.#steps.fail(error),
+    })
+  }
+
+  #makeProposer(): Proposer {
+    return new Proposer({
+      ready: (waiting) =>
+        !this.halted &&
+        !this.writer.busy &&
+        this.#core.canPropose &&
+        (waiting >= PIPELINE_COMMANDS_MIN || this.#core.settled),
+      propose: (batch, proposed) => this.#steps.propose(batch, proposed),
+    })
+  }
+
+  #makeReads(): WaitingReads {
+    const { clock, core } = this.#options
+    return new WaitingReads({
       now_ms: () => clock.now_ms(),
       applied: () => this.applied,
       revision: () => this.revision,
       age_ms: () => this.age_ms(),
       // Only who had caught up became a voter.
-      wasWhole: () => this.status().membership?.voters.includes(options.core.self) ?? false,
+      wasWhole: () => this.status().membership?.voters.includes(core.self) ?? false,
       problem: () => this.problem(),
       ask: (id) => this.step({ type: 'read', id }),
     })
@@ -129,15 +142,7 @@ export class Loop {
 
   /** Starts the clock. */
   start(): void {
-    const interval_ms = this.#options.core.heartbeat_ms / 4
-    const tick = () => {
-      if (this.#halted) return
-      this.#tick = this.#options.clock.after(interval_ms, tick)
-      this.step({ type: 'tick' })
-      this.#orFail(() => this.#reads.tick())
-      this.#proposer.schedule()
-    }
-    tick()
+    this.#steps.start()
   }
 
   // What others may ask.
@@ -155,7 +160,7 @@ export class Loop {
   }
 
   get halted(): boolean {
-    return this.#halted
+    return this.#steps.halted
   }
 
   /** Index of the last applied entry; -1 while a snapshot is being switched in. */
@@ -215,11 +220,7 @@ export class Loop {
 
   /** Hands one input to consensus and does what it asks for; what that brings follows at once. */
   step(input: Input): void {
-    if (this.#stepping) {
-      if (!this.#halted) this.#inputs.push(input)
-      return
-    }
-    this.#exclusively(() => this.#handle(this.#core.step(this.#instant(), input)))
+    this.#steps.step(input)
   }
 
   /** Queues a client's segment (checked by the caller) on the leader. Throws `overloaded`. */
@@ -229,8 +230,8 @@ export class Loop {
 
   /** Runs `waiter` once its terms are met. A damaged record found by it ends the loop. */
   read(terms: ReadTerms, waiter: ReadWaiter): void {
-    if (this.#halted) waiter.refuse('shutting-down', 'this replica is stopping')
-    else this.#orFail(() => this.#reads.add(terms, waiter))
+    if (this.halted) waiter.refuse('shutting-down', 'this replica is stopping')
+    else this.#steps.orFail(() => this.#reads.add(terms, waiter))
   }
 
   async receiveSnapshot(incoming: IncomingSnapshot): Promise<void> {
@@ -258,140 +259,8 @@ export class Loop {
   /** Stops for good; who waits is told. Resolves when no batch is under way. */
   async stop(): Promise<void> {
     await this.writer.idle()
-    this.#halt()
+    this.#steps.halt()
     this.#reads.refuseAll('shutting-down', 'this replica is stopping')
     this.#proposer.proposals.refuseAll()
-  }
-
-  #instant(): { now_ms: number; wall_ms: number } {
-    const { clock } = this.#options
-    return { now_ms: clock.now_ms(), wall_ms: clock.wall_ms() }
-  }
-
-  #exclusively(run: () => void): void {
-    if (this.#halted) return
-    this.#stepping = true
-    try {
-      run()
-      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
-        if (!this.#halted) this.#handle(this.#core.step(this.#instant(), next))
-      }
-    } catch (error) {
-      this.#fail(error)
-    } finally {
-      this.#stepping = false
-    }
-  }
-
-  #propose(batch: Batch, proposed: (entry: Entry | undefined) => void): void {
-    const payload = encodePayload(batch.segments)
-    this.#exclusively(() => {
-      const input: Input = { type: 'propose', count: batch.count, payload }
-      const effects = this.#core.step(this.#instant(), input)
-      proposed(effects.proposed)
-      this.#handle(effects)
-    })
-  }
-
-  // Effects, in the order that types.ts promises.
-
-  #handle(effects: Effects): void {
-    if (effects.write !== undefined) {
-      if (effects.write.install !== undefined) this.#applier.installBegun()
-      this.logMeter.written(effects.write)
-      this.writer.add(effects.write)
-    }
-    for (const outgoing of effects.messages) this.#send(outgoing)
-    for (const event of effects.events) this.#event(event)
-    if (effects.committed.length > 0) this.#commit(effects.committed)
-    for (const outcome of effects.reads) {
-      if ('refused' in outcome) this.#reads.refused(outcome.id)
-      else this.#reads.confirmed(outcome.id, outcome.index)
-    }
-    for (const { to, from, bytes_max } of effects.load) void this.#load(to, from, bytes_max)
-    for (const { to } of effects.snapshots) void this.#snapshots.send(to)
-  }
-
-  #send(outgoing: Outgoing): void {
-    if (outgoing.after <= this.#persisted) this.#options.transport.send(outgoing.message)
-    else this.#held.push(outgoing)
-  }
-
-  #event(event: CoreEvent): void {
-    if (event.type === 'stepped-down') this.#proposer.proposals.refuseAll()
-    if (event.type === 'diverged') {
-      this.#fail(new ClusterError('data-damaged', `log entry ${event.index}: ${event.why}`))
-    }
-    this.#options.onEvent(event)
-  }
-
-  #commit(entries: readonly Entry[]): void {
-    this.#applier.commit(entries)
-    this.#reads.advanced()
-    this.#proposer.schedule()
-    this.#flush.start()
-  }
-
-  async #load(to: MemberId, from: number, bytes_max: number): Promise<void> {
-    try {
-      const entries = await this.#options.storage.readEntries(from, bytes_max)
-      this.step({ type: 'loaded', to, from, entries })
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
-  // The disk.
-
-  /** Resolves before the next batch begins. */
-  #synced(batch: SyncedBatch): Promise<void> | undefined {
-    if (batch.changes && !this.#applier.installing) this.#applier.kv.changesPersisted()
-    if (batch.installed) return this.#installed(batch.id)
-    this.#persistedUpTo(batch.id)
-    return undefined
-  }
-
-  async #installed(id: number): Promise<void> {
-    const { consensus } = await this.#applier.installed()
-    this.logMeter.reset(consensus.base.index, consensus.tail)
-    this.#orFail(() => this.#reads.advanced())
-    this.#persistedUpTo(id)
-  }
-
-  #persistedUpTo(id: number): void {
-    if (this.#halted) return
-    if (id > this.#persisted) {
-      this.#persisted = id
-      const held = this.#held
-      this.#held = []
-      for (const outgoing of held) this.#send(outgoing)
-      this.step({ type: 'persisted', write: id })
-    }
-  }
-
-  // The end.
-
-  #orFail(run: () => void): void {
-    try {
-      run()
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
-  #halt(): void {
-    this.#halted = true
-    this.writer.stop()
-    this.#tick?.cancel()
-    this.#flush.stop()
-    this.#held = []
-    this.#inputs = []
-  }
-
-  /** Nothing may leave after a failure: what waits is not answered, its links just end. */
-  #fail(error: unknown): void {
-    if (this.#halted) return
-    this.#halt()
-    this.#options.onFatal(error)
   }
 }

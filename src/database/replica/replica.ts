@@ -1,42 +1,30 @@
 /**
  * One replica, from its disk to its links: forms or joins a cluster, then runs the loop.
  *
- *   opened ──► empty ──decideBootstrap──► member (loop runs) ──drain──► stopped
- *                │                           │
- *                └── follows a cluster id only in memory until the first log content is stored
+ *   opened ──► empty (forming.ts) ──joins or forms──► member (loop.ts runs) ──drain──► stopped
  *
- * Everything it needs of the outside is handed in (ports.ts), so that a simulator can run it.
+ * It owns these states and joins the parts: which cluster it belongs to is followed-cluster.ts's,
+ * what it and its peers make of each other hellos.ts's. Everything it needs of the outside is
+ * handed in (ports.ts), so that a simulator can run it.
  */
 
 import { assert } from '../../shared/assert.ts'
 import { ClusterError } from '../../shared/errors.ts'
-import { ENTRY_VERSION } from '../consensus/entry.ts'
 import { type CoreEvent, type MemberId, type Membership, memberId } from '../consensus/types.ts'
-import { Allegiance } from './allegiance.ts'
 import { isForgotten, isRemoved } from './belonging.ts'
 import type { Departure } from './departure.ts'
-import { type Fingerprint, Fingerprints, NO_FINGERPRINT } from './fingerprints.ts'
+import { FollowedCluster } from './followed-cluster.ts'
 import { forceBootstrap } from './forced-bootstrap.ts'
 import { Forming } from './forming.ts'
+import { HandOver } from './hand-over.ts'
+import { Hellos } from './hellos.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Lanes } from './lanes.ts'
 import { Loop } from './loop.ts'
 import { Orchestrated } from './orchestrated.ts'
-import type {
-  DiskSpace,
-  Hello,
-  IncomingSnapshot,
-  PeerStatus,
-  RefusalCode,
-  Stopping,
-  StoredState,
-} from './ports.ts'
-import { Refusal } from './refusal.ts'
+import type { DiskSpace, IncomingSnapshot, PeerStatus, Stopping, StoredState } from './ports.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import { Views } from './views.ts'
-
-/** A leader has this many election timeouts to speak to a replica that holds nothing yet. */
-const JOIN_PATIENCE_TIMEOUTS = 2
 
 export class Replica {
   readonly #options: ReplicaOptions
@@ -46,57 +34,46 @@ export class Replica {
   #stored: StoredState
   #loop: Loop | undefined
   #housekeeping: Housekeeping | undefined
-  #clusterId: string
-  #persistedId: boolean
+  readonly #cluster: FollowedCluster
   readonly #forming: Forming
-  readonly #allegiance: Allegiance
+  readonly #hellos: Hellos
   readonly #orchestrated: Orchestrated
+  readonly #handOver: HandOver
   #draining = false
   #stopped = false
-  #stopping: Stopping | undefined
-  #drained: (() => void) | undefined
-  readonly #refusal: Refusal
-  /** The replicas' states differ, and no majority agrees. */
-  #split: string | undefined
-  #fingerprint = NO_FINGERPRINT
-  readonly #fingerprints: Fingerprints
 
   constructor(options: ReplicaOptions) {
     this.#options = options
     this.#stored = options.stored
-    const { ordinal, incarnation, clusterId } = options.storage.identity
-    // Who holds nothing of a cluster belongs to none, whatever its disk remembers.
-    this.#clusterId = options.stored.consensus.lastIndex > 0 ? clusterId : ''
-    this.#persistedId = this.#clusterId !== ''
+    const { ordinal, incarnation } = options.storage.identity
     this.#self = memberId(ordinal, incarnation)
-    this.#fingerprints = new Fingerprints(this.#self)
-    this.#refusal = new Refusal(() => options.transport.peers())
+    this.#cluster = new FollowedCluster(options.storage, options.stored.consensus)
     this.#forming = new Forming({
       ...options,
       ordered: this.ordered,
-      hello: () => this.#hello(),
+      hello: () => this.#hellos.own(),
       onWaiting: (why) => options.onEvent({ type: 'waiting', why }),
       onJoin: (clusterId) => this.#join(clusterId),
       onFormed: (membership, stored) => this.#formed(membership, stored),
     })
-    this.#allegiance = new Allegiance({
-      clock: options.clock,
-      patience_ms: JOIN_PATIENCE_TIMEOUTS * options.timing.electionTimeout_ms,
-      settled: () => this.#persistedId || this.#loop === undefined,
-      led: () => this.#loop?.status().leader !== undefined,
-      accompanied: () => this.#accompanied(),
-      giveUp: (why) => options.onFatal(new ClusterError('wrong-cluster', why)),
+    this.#hellos = new Hellos(options, {
+      cluster: this.#cluster,
+      loop: () => this.#loop,
+      expected: () => this.#forming.plan.expected,
+      look: () => this.#forming.look(),
+      onRemoved: (why) => this.#removed(why),
     })
     this.#orchestrated = new Orchestrated(options, {
       loop: () => this.#loop,
-      stopping: () => this.#stopping,
+      stopping: () => this.#hellos.stopping,
       tell: (stopping) => this.tellStopping(stopping),
     })
+    this.#handOver = new HandOver(options.clock, options.timing.electionTimeout_ms)
     this.views = new Views({
       name: options.name,
       identity: () => {
         const { identity } = options.storage
-        const clusterId = this.#clusterId || identity.clusterId || this.#forming.formerCluster
+        const clusterId = this.#cluster.id || identity.clusterId || this.#forming.formerCluster
         return { ...identity, clusterId }
       },
       storage: options.storage,
@@ -159,31 +136,23 @@ export class Replica {
 
   /** Listens to peers, and runs or waits for a cluster. */
   async start(): Promise<void> {
-    const { storage, transport } = this.#options
-    const stored = this.#stored.consensus
-    const membership = stored.memberships.at(-1)?.membership ?? stored.base.membership
-    if (this.#clusterId === '' && membership !== undefined) {
-      // The founder stopped between its first entry and noting its cluster id.
-      await storage.adopt(membership.clusterId)
-      this.#clusterId = membership.clusterId
-      this.#persistedId = true
-    }
-    await transport.start(this.#hello(), {
-      onHello: (hello) => this.#heard(hello),
-      onRefused: (by, code) => this.#refused(by, code),
+    const { transport } = this.#options
+    if (this.#cluster.unnoted) await this.#cluster.note()
+    await transport.start(this.#hellos.own(), {
+      onHello: (hello) => this.#hellos.heard(hello),
+      onRefused: (by, code) => this.#hellos.refused(by, code),
       onMessage: (message) => this.#loop?.step({ type: 'message', message }),
       onSnapshot: (snapshot) => this.#snapshot(snapshot),
       onUnreachable: (member) => this.#loop?.step({ type: 'unreachable', to: member }),
       onApiLink: (link) => this.lanes.accept(link),
     })
-    if (this.#clusterId !== '') this.#run()
+    if (this.#cluster.id !== '') this.#run()
     else this.#forming.look()
   }
 
   /** Tells the peers that it is about to stop; undefined: no longer. Only once it has a loop. */
   tellStopping(stopping: Stopping | undefined): void {
-    this.#stopping = stopping
-    if (!this.#stopped) this.#options.transport.announce(this.#hello())
+    this.#hellos.tellStopping(stopping)
   }
 
   /**
@@ -194,18 +163,9 @@ export class Replica {
     this.#draining = true
     const loop = this.#loop
     if (loop !== undefined && !loop.halted) {
-      await Promise.all([this.#handOver(loop), this.departure.settle()])
+      await Promise.all([this.#handOver.begin(loop), this.departure.settle()])
     }
     await this.stop()
-  }
-
-  #handOver(loop: Loop): Promise<void> {
-    return new Promise<void>((resolve) => {
-      this.#drained = resolve
-      loop.step({ type: 'drain' })
-      const patience_ms = this.#options.timing.electionTimeout_ms * 4
-      this.#options.clock.after(patience_ms, resolve)
-    })
   }
 
   /** Stops without ceremony; resolves when the disk is closed. */
@@ -213,7 +173,7 @@ export class Replica {
     if (this.#stopped) return
     this.#stopped = true
     this.#forming.stop()
-    this.#allegiance.stop()
+    this.#hellos.close()
     this.#housekeeping?.close()
     this.#orchestrated.close()
     await this.#loop?.stop()
@@ -235,18 +195,17 @@ export class Replica {
 
   /** Belongs to this cluster from now on; on disk only with the first log content. */
   #join(clusterId: string): void {
-    this.#clusterId = clusterId
+    this.#cluster.follow(clusterId)
     this.#options.onEvent({ type: 'joining', clusterId })
-    this.#options.transport.announce(this.#hello())
+    this.#hellos.announce()
     this.#run()
   }
 
   #formed(membership: Membership, stored: StoredState): void {
-    this.#clusterId = membership.clusterId
-    this.#persistedId = true
+    this.#cluster.formed(membership.clusterId)
     this.#stored = stored
     this.#options.onEvent({ type: 'formed', membership })
-    this.#options.transport.announce(this.#hello())
+    this.#hellos.announce()
     this.#run()
   }
 
@@ -258,14 +217,9 @@ export class Replica {
       transport,
       clock,
       stored: this.#stored,
-      core: {
-        self: this.#self,
-        start: this.#options.newId(),
-        ...timing,
-        random,
-      },
-      beforeContent: () => this.#persistId(),
-      onFingerprint: (fingerprint) => this.#noteFingerprint(fingerprint),
+      core: { self: this.#self, start: this.#options.newId(), ...timing, random },
+      beforeContent: () => this.#cluster.store(),
+      onFingerprint: (fingerprint) => this.#hellos.noteFingerprint(fingerprint),
       advice: () => this.views.advice(),
       onEvent: (event) => this.#event(event),
       onFatal: (error) => this.#options.onFatal(error),
@@ -278,8 +232,9 @@ export class Replica {
       freeMin_bytes: diskFreeMin_bytes,
       draining: () => this.#draining,
       onRound: () => {
-        if (this.#isRemoved(this.#self)) this.#removed('the cluster removed this incarnation')
-        else if (isForgotten(loop.status())) transport.announce(this.#hello())
+        const status = loop.status()
+        if (isRemoved(status, status.self)) this.#removed('the cluster removed this incarnation')
+        else if (isForgotten(status)) this.#hellos.announce()
       },
       onFatal: (error) => this.#options.onFatal(error),
     })
@@ -287,92 +242,16 @@ export class Replica {
     this.#housekeeping.start()
     this.#orchestrated.follow(loop)
     for (const peer of transport.peers()) {
-      if (peer.connected && peer.hello !== undefined) this.#heard(peer.hello)
+      if (peer.connected && peer.hello !== undefined) this.#hellos.heard(peer.hello)
     }
-  }
-
-  async #persistId(): Promise<void> {
-    if (this.#persistedId) return
-    await this.#options.storage.adopt(this.#clusterId)
-    this.#persistedId = true
   }
 
   #event(event: CoreEvent): void {
     this.#options.onEvent(event)
-    if (event.type === 'drained') this.#drained?.()
+    if (event.type === 'drained') this.#handOver.done()
     const { type } = event
     // Its history is told before the first answer that comes of it.
     if (type === 'role' || type === 'leader' || type === 'membership') this.lanes.broadcast()
-  }
-
-  #isRemoved(member: MemberId): boolean {
-    return isRemoved(this.#loop?.status(), member)
-  }
-
-  // Peers.
-
-  #hello(): Hello {
-    const { storage, address } = this.#options
-    const { expected } = this.#forming.plan
-    const { clusterName, ordinal, incarnation } = storage.identity
-    return {
-      clusterName,
-      clusterId: this.#clusterId,
-      ordinal,
-      incarnation,
-      address,
-      format: ENTRY_VERSION,
-      expected,
-      fingerprint: this.#fingerprint,
-      wasMember: storage.identity.clusterId !== '',
-      stopping: this.#stopping,
-    }
-  }
-
-  #heard(hello: Hello): 'wrong-cluster' | 'removed-replica' | undefined {
-    if (this.#loop === undefined) {
-      this.#forming.look()
-      return undefined
-    }
-    if (hello.clusterId === '') return undefined
-    if (hello.clusterId !== this.#clusterId) return 'wrong-cluster'
-    const member = memberId(hello.ordinal, hello.incarnation)
-    // One that is going does not have to be told, and may wait for others that leave.
-    if (this.#isRemoved(member)) return hello.stopping === 'goes' ? undefined : 'removed-replica'
-    this.#loop.step({ type: 'heard', member })
-    this.#compare(member, hello.fingerprint)
-    return undefined
-  }
-
-  /** Tells the peers, so that they can compare. */
-  #noteFingerprint(fingerprint: Fingerprint): void {
-    this.#fingerprint = fingerprint
-    this.#compare(this.#self, fingerprint)
-    this.#options.transport.announce(this.#hello())
-  }
-
-  #compare(member: MemberId, fingerprint: Fingerprint): void {
-    const voters = this.#loop?.status().membership?.voters ?? []
-    const verdict = this.#fingerprints.note(member, fingerprint, voters)
-    if (verdict.type === 'equal') return
-    if (verdict.type === 'split') {
-      this.#split = verdict.why
-      this.#loop?.stopWrites()
-      return
-    }
-    this.#options.onFatal(new ClusterError('data-damaged', verdict.why))
-  }
-
-  #refused(by: Hello | undefined, code: RefusalCode): void {
-    const { why, news } = this.#refusal.noted(by, code)
-    if (news) this.#options.onEvent({ type: 'refused', why })
-    if (code === 'removed-replica' && this.#clusterId !== '') this.#removed(why)
-    if (code === 'wrong-cluster') this.#allegiance.refused(why)
-  }
-
-  #accompanied(): boolean {
-    const peers = this.#options.transport.peers()
-    return peers.some((peer) => peer.connected && peer.hello?.clusterId === this.#clusterId)
   }
 
   #removed(why: string): void {
@@ -392,7 +271,7 @@ export class Replica {
 
   #notes(): string[] {
     const { note } = this.#orchestrated
-    const now = [this.waiting, this.#split, this.#refusal.why, this.views.advice(), note]
+    const now = [this.waiting, ...this.#hellos.notes, this.views.advice(), note]
     return [...this.#options.notes, ...now.filter((note) => note !== undefined)]
   }
 }

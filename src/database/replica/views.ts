@@ -1,18 +1,16 @@
 /**
- * What a replica says of itself: its status to API servers, its row in `GET /v1/cluster`, lists of
+ * What a replica says of itself: its status to API servers, the cluster as it sees it, lists of
  * keys. Only pictures, no decisions.
  */
 
 import { ClusterError, type ErrorCode } from '../../shared/errors.ts'
-import { membersOf } from '../consensus/membership.ts'
-import { type CoreStatus, type MemberId, ordinalOf } from '../consensus/types.ts'
+import { type MemberId, ordinalOf } from '../consensus/types.ts'
 import type {
   ClusterView,
   ListAnswer,
   Query,
   QueryReply,
   ReplicaAddress,
-  ReplicaView,
   StatusFrame,
 } from '../kv/frame-types.ts'
 import { scaledTooFar } from './advice.ts'
@@ -21,6 +19,7 @@ import { readList } from './listing.ts'
 import type { Loop } from './loop.ts'
 import type { Orchestrator } from './orchestrator.ts'
 import type { DiskSpace, Identity, PeerStatus, Storage } from './ports.ts'
+import { replicaRows } from './replica-rows.ts'
 
 export type ViewsOptions = {
   readonly name: string
@@ -191,7 +190,17 @@ export class Views {
               ordinal: ordinalOf(leader),
               why: ordinalOf(leader) === lowest ? 'lowest ordinal' : 'stand-in',
             },
-      replicas: this.#rows(status),
+      replicas: replicaRows({
+        name: this.#options.name,
+        identity,
+        status,
+        meta: this.#options.loop()?.meta(),
+        space: this.#options.space(),
+        notes: this.#options.notes(),
+        peers: this.#options.peers(),
+        nameOf: (ordinal) => this.#nameOf(ordinal),
+        hears: (member) => this.#hears(member),
+      }),
     }
   }
 
@@ -221,93 +230,5 @@ export class Views {
         problem: peer.problem,
       })),
     }
-  }
-
-  #rows(status: CoreStatus | undefined): ReplicaView[] {
-    const identity = this.#options.identity()
-    const rows = [this.#ownRow(status)]
-    const members = membersOf(status?.membership)
-    for (const member of members) {
-      if (member === status?.self) continue
-      rows.push(this.#peerRow(member, status))
-    }
-    if (members.length === 0) {
-      for (const peer of this.#options.peers()) {
-        if (peer.ordinal !== identity.ordinal)
-          rows.push(unknownRow(this.#nameOf(peer.ordinal), peer))
-      }
-    }
-    return rows.sort((a, b) => a.ordinal - b.ordinal)
-  }
-
-  #ownRow(status: CoreStatus | undefined): ReplicaView {
-    const { identity, loop, space, notes, name } = this.#options
-    const meta = loop()?.meta()
-    const disk = space()
-    return {
-      name,
-      ordinal: identity().ordinal,
-      role: status?.role ?? 'learner',
-      incarnation: identity().incarnation,
-      term: status?.term,
-      lastIndex: status?.lastIndex,
-      commitIndex: status?.commit,
-      appliedIndex: meta?.applied,
-      lag: undefined,
-      revision: meta?.revision,
-      diskUsedBytes: disk?.used_bytes,
-      diskFreeBytes: disk?.free_bytes,
-      hash: meta === undefined ? undefined : { index: meta.applied, value: meta.hash },
-      electable: undefined,
-      notes: notes(),
-    }
-  }
-
-  #peerRow(member: MemberId, status: CoreStatus | undefined): ReplicaView {
-    const learner = status?.membership?.learners.includes(member) === true
-    const progress = status?.progress.find((each) => each.member === member)
-    const heard = this.#hears(member)
-    const role = !heard
-      ? 'unreachable'
-      : member === status?.leader
-        ? 'leader'
-        : learner
-          ? 'learner'
-          : 'follower'
-    const row = emptyRow(this.#nameOf(ordinalOf(member)), ordinalOf(member))
-    return {
-      ...row,
-      role,
-      incarnation: member.slice(member.indexOf('/') + 1),
-      lag: progress === undefined ? undefined : (status?.lastIndex ?? 0) - progress.match,
-      electable: progress?.health.electable,
-    }
-  }
-}
-
-function unknownRow(name: string, peer: PeerStatus): ReplicaView {
-  const notes = peer.problem === undefined ? [] : [peer.problem]
-  const role = peer.connected ? 'learner' : 'unreachable'
-  return { ...emptyRow(name, peer.ordinal), role, incarnation: peer.hello?.incarnation, notes }
-}
-
-/** A replica of which only the name is known. */
-function emptyRow(name: string, ordinal: number): ReplicaView {
-  return {
-    name,
-    ordinal,
-    role: 'unreachable',
-    incarnation: undefined,
-    term: undefined,
-    lastIndex: undefined,
-    commitIndex: undefined,
-    appliedIndex: undefined,
-    lag: undefined,
-    revision: undefined,
-    diskUsedBytes: undefined,
-    diskFreeBytes: undefined,
-    hash: undefined,
-    electable: undefined,
-    notes: [],
   }
 }

@@ -69,7 +69,7 @@ export const inMembership: readonly Mutant[] = [
     danger: 'An old disk that comes back waits for ever, and its ordinal is missing.',
     edits: [
       {
-        file: 'src/database/replica/replica.ts',
+        file: 'src/database/replica/hellos.ts',
         find: "return hello.stopping === 'goes' ? undefined : 'removed-replica'",
         replace: 'return undefined',
       },

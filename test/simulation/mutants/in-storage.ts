@@ -26,7 +26,7 @@ export const inStorage: readonly Mutant[] = [
     danger: 'Votes and acknowledgements leave before what they tell of is synced.',
     edits: [
       {
-        file: 'src/database/replica/loop.ts',
+        file: 'src/database/replica/outbox.ts',
         find: 'outgoing.after <= this.#persisted',
         replace: 'outgoing.after >= 0',
       },
