@@ -35,6 +35,8 @@ export type Trigger = {
 export type Fault = {
   readonly at_ms: number
   readonly when?: Trigger
+  /** It strikes who leads then, if anybody does, instead of its own ordinal. */
+  readonly aim?: 'leader'
 } /** `down_ms`: and its machine is not there for so long. */ & (
   | {
       readonly type: 'kill'
@@ -127,7 +129,7 @@ const WEIGHTS: Readonly<Record<FaultType, number>> = {
   'kill-all': 1,
   'rolling-restart': 1,
   partition: 6,
-  isolate: 5,
+  isolate: 8,
   'reset-links': 2,
   'slow-network': 1,
   dns: 1,
@@ -153,13 +155,14 @@ const WEIGHTS: Readonly<Record<FaultType, number>> = {
 export function drawFaults(seed: number, parameters: Parameters): Fault[] {
   const chance = new Chance(seed, 'faults')
   const types = drawTypes(chance, parameters)
-  const count = COUNT_MIN + chance.below(chance.pick([4, 12, 30]))
+  const count = COUNT_MIN + chance.below(chance.pick([6, 20, 40]))
   const faults: Fault[] = []
   for (let number = 0; number < count; number += 1) {
     const at_ms = Math.round(chance.between(FIRST_MS, parameters.active_ms))
     const fault = draw(chance, chance.pick(types), parameters)
     const when = drawTrigger(chance, fault.type)
-    faults.push({ at_ms, ...(when && { when }), ...fault } as Fault)
+    const aims = when === undefined && TRIGGERED.has(fault.type) && chance.happens(0.5)
+    faults.push({ at_ms, ...(when && { when }), ...(aims && { aim: 'leader' }), ...fault } as Fault)
   }
   return faults.sort((a, b) => a.at_ms - b.at_ms)
 }
@@ -178,7 +181,7 @@ function drawTypes(chance: Chance, { beyondBudget }: Parameters): FaultType[] {
   return types.length > 0 ? types : ['kill', 'partition']
 }
 
-/** These may wait for their moment. */
+/** These may wait for their moment, or be meant for the leader. */
 const TRIGGERED: ReadonlySet<FaultType> = new Set<FaultType>([
   'kill',
   'fuse',
@@ -215,7 +218,7 @@ function draw(chance: Chance, type: FaultType, parameters: Parameters): WithoutT
     case 'kill':
       return { type, ordinal, power, down_ms: chance.happens(0.3) ? for_ms : 0 }
     case 'isolate':
-      return { type, ordinal, direction: chance.pick(['out', 'in', 'both']), for_ms }
+      return { type, ordinal, direction: chance.pick(['out', 'in', 'both']), for_ms: for_ms + 500 }
     case 'fuse':
       return { type, ordinal, effects: Math.floor(chance.magnitude(1, 300)) - 1, power }
     case 'pause':

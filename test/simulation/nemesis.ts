@@ -6,6 +6,7 @@ import type { Fault, FaultType, Moment } from './faults.ts'
 import { strikeNetwork } from './network-strikes.ts'
 import { Operator } from './operator.ts'
 import { strikePod } from './pod-strikes.ts'
+import type { ReplicaHost } from './replica-host.ts'
 import type { World } from './world.ts'
 
 /** What a strike may use. */
@@ -67,11 +68,19 @@ export class Nemesis {
   start(): void {
     for (const fault of this.#faults) {
       this.#world.scheduler.at(fault.at_ms, undefined, () => {
-        if (fault.when === undefined) this.#strike(fault)
+        if (fault.when === undefined) this.#strike(this.#aimed(fault))
         else this.#armed.push(fault)
       })
     }
     this.#world.onMoment = (moment, ordinal) => this.#noticed(moment, ordinal)
+  }
+
+  /** One that is meant for the leader, with its ordinal. */
+  #aimed(fault: Fault): Fault {
+    if (fault.aim !== 'leader' || !('ordinal' in fault)) return fault
+    const leads = (host: ReplicaHost) => host.replica?.loop?.status().role === 'leader'
+    const ordinal = this.#world.hosts().find(leads)?.ordinal ?? fault.ordinal
+    return { ...fault, ordinal }
   }
 
   /** Something happened that faults may be waiting for. */

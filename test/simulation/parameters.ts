@@ -133,6 +133,9 @@ function drawLimits(chance: Chance): Limits {
     SCRUB_BYTES_MAX: chance.pick([2000, 1024 * 1024]),
     CAUGHT_UP_ENTRIES: chance.pick([2, 64]),
     LOG_TIME_STEP_MS_MAX: chance.pick([1000, 60_000]),
+    WRITE_FRAMES_MAX: chance.pick([1, 2, 16]),
+    // Few: entries pile up behind one that is not committed, as they do under load.
+    PIPELINE_COMMANDS_MIN: chance.pick([1, 1, 128]),
     ABANDONED_FRAMES_MAX: chance.pick([1, 64]),
     READ_ITEMS_MAX: chance.pick([2, 4096]),
     READ_REPLY_BYTES_MAX: chance.pick([200, 2 * 1024 * 1024]),
