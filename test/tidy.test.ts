@@ -24,7 +24,7 @@ const ROOMS: Readonly<Record<string, readonly RegExp[]>> = {
     /^database\/kv\/(types|codec|frames|record|(frame|segment|result)-[a-z-]+)\.ts$/,
   ],
   'database/replica': [/^database\/(consensus|kv)\//, /^shared\//],
-  'database/consensus': [/^shared\/(assert|bytes|errors|limits)\.ts$/],
+  'database/consensus': [/^shared\/(assert|bytes|errors|formats|limits)\.ts$/],
   'database/kv': [/^shared\/(assert|bytes|errors|limits)\.ts$/],
   'database/storage': [
     /^database\/(consensus|kv)\//,

@@ -10,6 +10,7 @@ import type { Logger } from 'pino'
 import type { Storage, StoredState } from '../database/replica/ports.ts'
 import {
   databaseFolder,
+  demandKnownFormat,
   type PreparedFolder,
   prepareFolder,
   setAside,
@@ -120,6 +121,7 @@ function levelFolder(config: ReplicaConfig, log: Logger): DataPlace {
   const patience = { wait_ms: LOCK_WAIT_MS, onWait }
   return {
     prepare: async () => {
+      await demandKnownFormat(folder)
       await waitUntilFree(probe, patience)
       const prepared = await prepareFolder({ folder, lockHeld: probe, ballast_bytes })
       if (prepared.ballastReleased) {

@@ -4,6 +4,7 @@
  * announced in 2015). What to change is membership-policy.ts.
  */
 
+import { FORMAT_OLDEST } from '../../shared/formats.ts'
 import { HEARD_MEMBERS_MAX } from '../../shared/limits.ts'
 import { type MemberView, nextChange } from './membership-policy.ts'
 import type { Progress } from './progress.ts'
@@ -15,11 +16,12 @@ import { isOutside } from './types.ts'
 import { committedInTerm } from './verbs.ts'
 
 /** A peer of this cluster said hello. Every replica remembers: any may have to act on it. */
-export function handleHeard(state: CoreState, member: MemberId): void {
-  const { heard } = state
+export function handleHeard(state: CoreState, member: MemberId, format = FORMAT_OLDEST): void {
+  const { heard, formats } = state
   forgetHeard(state, member)
   heard.push(member)
-  if (heard.length > HEARD_MEMBERS_MAX) heard.shift()
+  formats.set(member, format)
+  if (heard.length > HEARD_MEMBERS_MAX) forgetHeard(state, heard[0] as MemberId)
 }
 
 /**
@@ -29,6 +31,7 @@ export function handleHeard(state: CoreState, member: MemberId): void {
 export function forgetHeard(state: CoreState, member: MemberId): void {
   const at = state.heard.indexOf(member)
   if (at >= 0) state.heard.splice(at, 1)
+  state.formats.delete(member)
 }
 
 /** A member is to leave for good; only a leader takes notice (the caller asks again). */

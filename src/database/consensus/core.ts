@@ -138,7 +138,7 @@ function dispatch(state: CoreState, input: Input): void {
       handleSnapshotSent(state, input)
       return
     case 'heard':
-      handleHeard(state, input.member)
+      handleHeard(state, input.member, input.format)
       return
     case 'unreachable':
       handleUnreachable(state, input.to)

@@ -2,7 +2,7 @@
  * A log entry and its one binary form, the same on the wire and on disk: it is encoded once, by the
  * leader that proposes it, and its bytes then travel as they are.
  *
- *   0 version u8 | 1 type u8 | 2 zero u16 | 4 header CRC32C u32 (over bytes 8…52)
+ *   0 format u8 | 1 type u8 | 2 zero u16 | 4 header CRC32C u32 (over bytes 8…52)
  *   8 index u64 | 16 term u64 | 24 time u64 | 32 first revision u64 | 40 count u32
  *   44 payload CRC32C u32 | 48 chain u32 | 52 payload …
  *
@@ -13,8 +13,8 @@
 
 import { crc32c } from '@node-rs/crc32'
 import { ClusterError } from '../../shared/errors.ts'
+import { FORMAT_NEWEST, FORMAT_OLDEST } from '../../shared/formats.ts'
 
-export const ENTRY_VERSION = 1
 /** Bytes before the payload. */
 export const ENTRY_HEADER_BYTES = 52
 
@@ -44,14 +44,20 @@ export function payloadOf(entry: Entry): Buffer {
   return Buffer.from(buffer, byteOffset + ENTRY_HEADER_BYTES, byteLength - ENTRY_HEADER_BYTES)
 }
 
+/** The format it was written in. */
+export function formatOf(entry: Entry): number {
+  return entry.bytes[0] as number
+}
+
 /** Encodes a new entry behind one whose chain is `previousChain`. */
 export function makeEntry(
   head: Omit<Entry, 'bytes' | 'chain'>,
   payload: Uint8Array,
   previousChain: number,
+  format = FORMAT_OLDEST,
 ): Entry {
   const bytes = Buffer.allocUnsafe(ENTRY_HEADER_BYTES + payload.length)
-  bytes[0] = ENTRY_VERSION
+  bytes[0] = format
   bytes[1] = TYPES.indexOf(head.type)
   bytes.writeUInt16BE(0, 2)
   writeU64(bytes, 8, head.index)
@@ -71,15 +77,15 @@ export function makeEntry(
 export function decodeEntry(source: Uint8Array): Entry {
   const bytes = Buffer.from(source.buffer, source.byteOffset, source.byteLength)
   if (bytes.length < ENTRY_HEADER_BYTES) throw damaged('is shorter than its header')
-  const version = bytes[0] as number
-  if (version > ENTRY_VERSION) {
+  const format = bytes[0] as number
+  if (format > FORMAT_NEWEST) {
     throw new ClusterError(
       'format-too-new',
-      `log entry of format ${version} is from a newer version`,
+      `log entry of format ${format} is from a newer version`,
     )
   }
   const type = TYPES[bytes[1] as number]
-  if (version === 0 || type === undefined) throw damaged('has no known type')
+  if (format === 0 || type === undefined) throw damaged('has no known type')
   if (crc32c(bytes.subarray(8, ENTRY_HEADER_BYTES)) !== bytes.readUInt32BE(4)) {
     throw damaged('has a wrong header CRC')
   }

@@ -17,6 +17,7 @@ import { quorumValue } from './quorum.ts'
 import type { CoreState, Leading } from './state.ts'
 import type { MemberId, Membership, Message, ReadToken } from './types.ts'
 import { advanceCommit, appendEntry, send } from './verbs.ts'
+import { writtenFormat } from './written-format.ts'
 
 const NO_ENTRIES: readonly Entry[] = []
 
@@ -46,7 +47,8 @@ export function propose(
     firstRevision: log.nextRevision,
     count,
   }
-  const entry = makeEntry(head, payload, log.chainAt(log.lastIndex) as number)
+  const chain = log.chainAt(log.lastIndex) as number
+  const entry = makeEntry(head, payload, chain, writtenFormat(state))
   appendEntry(state, entry)
   leading.uncommitted_bytes += entry.bytes.length
   if (type === 'membership') syncProgress(state, leading)

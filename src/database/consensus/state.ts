@@ -179,6 +179,8 @@ export type CoreState = {
   scale: Scale
   /** Members of the cluster that said hello and are not in the membership, oldest first. */
   readonly heard: MemberId[]
+  /** The newest format that each of those reads who said hello and are still linked. */
+  readonly formats: Map<MemberId, number>
   /** Members that a disk read or a snapshot stream is under way for. */
   readonly loading: Set<MemberId>
   readonly streaming: Set<MemberId>
@@ -248,6 +250,7 @@ export function newState(config: CoreConfig, restored: Restored, instant: Instan
     drain: undefined,
     scale: NO_SCALE,
     heard: [],
+    formats: new Map(),
     loading: new Set(),
     streaming: new Set(),
     effects: newEffects(),

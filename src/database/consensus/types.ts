@@ -143,8 +143,8 @@ export type Input =
   | { type: 'snapshot-received'; from: MemberId; term: number; meta: SnapshotMeta }
   /** The stream that `Effects.snapshots` asked for ended. */
   | { type: 'snapshot-sent'; to: MemberId; index: number; ok: boolean }
-  /** A peer of this cluster said hello with this identity. */
-  | { type: 'heard'; member: MemberId }
+  /** A peer of this cluster said hello with this identity; `format`: the newest one it reads. */
+  | { type: 'heard'; member: MemberId; format?: number }
   /** A peer's link broke. */
   | { type: 'unreachable'; to: MemberId }
   /** The log on disk now starts behind this index (whose term and chain the core keeps). */
@@ -260,6 +260,8 @@ export type CoreConfig = {
   /** S of DESIGN §3.4: how long a lower ordinal answers without a gap before it gets the lead. */
   readonly handBackAfter_ms: number
   readonly random: () => number
+  /** Newest format to write, once each member reads it; FORMAT_ENABLED unless said otherwise. */
+  readonly formatEnabled?: number
 }
 
 export type ReplicaProgress = {

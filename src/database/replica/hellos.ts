@@ -8,7 +8,7 @@
  */
 
 import { ClusterError } from '../../shared/errors.ts'
-import { ENTRY_VERSION } from '../consensus/entry.ts'
+import { FORMAT_NEWEST } from '../../shared/formats.ts'
 import { type MemberId, memberId } from '../consensus/types.ts'
 import { Allegiance } from './allegiance.ts'
 import { isRemoved } from './belonging.ts'
@@ -85,7 +85,7 @@ export class Hellos {
       ordinal,
       incarnation,
       address,
-      format: ENTRY_VERSION,
+      format: FORMAT_NEWEST,
       expected: expected(),
       fingerprint: this.#fingerprint,
       wasMember: storage.identity.clusterId !== '',
@@ -127,7 +127,7 @@ export class Hellos {
       // One that is going does not have to be told, and may wait for others that leave.
       return hello.stopping === 'goes' ? undefined : 'removed-replica'
     }
-    loop.step({ type: 'heard', member })
+    loop.step({ type: 'heard', member, format: hello.format })
     this.#compare(member, hello.fingerprint)
     return undefined
   }

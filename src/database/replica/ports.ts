@@ -111,7 +111,7 @@ export type Hello = {
   readonly incarnation: string
   /** host:port of the own peer port, as seen by the others. */
   readonly address: string
-  /** Highest entry format this replica reads. */
+  /** Newest format that this replica reads (formats.ts). */
   readonly format: number
   /** How many replicas this one was told the cluster starts with; 0: does not know. */
   readonly expected: number

@@ -4,6 +4,7 @@
  */
 
 import { ClusterError, type ErrorCode } from '../../shared/errors.ts'
+import { FORMAT_NEWEST } from '../../shared/formats.ts'
 import { type MemberId, ordinalOf } from '../consensus/types.ts'
 import type {
   ClusterView,
@@ -221,12 +222,14 @@ export class Views {
       cluster: this.cluster(),
       membership: loop()?.status().membership,
       leadReason: loop()?.status().leadReason,
+      format: FORMAT_NEWEST,
       peers: peers().map((peer) => ({
         ordinal: peer.ordinal,
         connected: peer.connected,
         address: peer.address,
         incarnation: peer.hello?.incarnation,
         clusterId: peer.hello?.clusterId,
+        format: peer.hello?.format,
         problem: peer.problem,
       })),
     }

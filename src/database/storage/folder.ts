@@ -2,7 +2,8 @@
  * The data folder around the database: plain files that say what must be known before LevelDB
  * opens, or when it cannot be believed.
  *
- *   db/         LevelDB            format      version of all this: a newer disk is left alone
+ *   db/         LevelDB            format      the newest format (shared/formats.ts) of anything in
+ *                                              db/: a disk that is too new is left alone
  *   ballast     see disk-space.ts  cluster     the cluster this disk belongs, or belonged, to
  *   condemned   why db/ must be set aside at the next start
  *   set-aside/  the last data that was set aside: db/ and a reason; one at most
@@ -11,6 +12,7 @@
 import { access, constants, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClusterError } from '../../shared/errors.ts'
+import { FORMAT_OLDEST } from '../../shared/formats.ts'
 import type { Identity } from '../replica/ports.ts'
 import { FolderSpace, isAlmostFull, releaseBallastWhenFull } from './disk-space.ts'
 import { STORAGE_FORMAT } from './layout.ts'
@@ -53,10 +55,9 @@ export type PreparedFolder = {
  */
 export async function prepareFolder(options: PrepareOptions): Promise<PreparedFolder> {
   const { folder } = options
-  await demandWritable(folder)
-  await checkFormat(folder)
+  await demandKnownFormat(folder)
   const ballastReleased = await releaseBallastWhenFull(folder, options.ballast_bytes)
-  await markFormat(folder)
+  await raiseFormat(folder, FORMAT_OLDEST)
   const reason = await whySetAside(folder)
   const full = await isAlmostFull(folder, options.ballast_bytes)
   if ((reason !== undefined || full) && (await options.lockHeld())) {
@@ -97,9 +98,13 @@ async function demandWritable(folder: string): Promise<void> {
   }
 }
 
-async function checkFormat(folder: string): Promise<void> {
-  const text = await readText(join(folder, 'format'))
-  const format = text === undefined || text === '' ? 0 : Number.parseInt(text, 10)
+/**
+ * Rejects with `invalid-config` (folder) or `format-too-new`. It is asked before anything else, the
+ * lock too: LevelDB writes files of its own where one asks for it.
+ */
+export async function demandKnownFormat(folder: string): Promise<void> {
+  await demandWritable(folder)
+  const format = await readFormat(folder)
   if (format > STORAGE_FORMAT) {
     throw new ClusterError(
       'format-too-new',
@@ -108,8 +113,17 @@ async function checkFormat(folder: string): Promise<void> {
   }
 }
 
-async function markFormat(folder: string): Promise<void> {
-  const wanted = `${STORAGE_FORMAT}\n`
+/** 0: nothing is there. A note that cannot be read rules out nothing that this version knows. */
+async function readFormat(folder: string): Promise<number> {
+  const text = await readText(join(folder, 'format'))
+  if (text === undefined) return 0
+  const format = Number.parseInt(text, 10)
+  return Number.isNaN(format) ? STORAGE_FORMAT : format
+}
+
+/** Announces, synced, that the disk takes what has this format. It is never lowered. */
+async function raiseFormat(folder: string, format: number): Promise<void> {
+  const wanted = `${Math.max(format, await readFormat(folder))}\n`
   const path = join(folder, 'format')
   if ((await readText(path)) !== wanted) await writeText(path, wanted)
 }
@@ -157,6 +171,8 @@ export async function openSurroundings(
 ): Promise<Surroundings> {
   const space = new FolderSpace(folder, ballast_bytes)
   return {
+    format: await readFormat(folder),
+    raiseFormat: (format) => raiseFormat(folder, format),
     space: () => space.space(),
     condemn: (reason) => writeText(join(folder, 'condemned'), `${reason}\n`),
     rememberCluster: (identity) => rememberCluster(folder, identity),

@@ -11,12 +11,13 @@
  */
 
 import type { AbstractLevel } from 'abstract-level'
+import { FORMAT_NEWEST } from '../../shared/formats.ts'
 
 /** The database under the storage: opened by the caller with buffers for keys and values. */
 export type Database = AbstractLevel<string | Buffer | Uint8Array, Buffer, Buffer>
 
-/** Version of everything below; a disk with a higher one is refused untouched. */
-export const STORAGE_FORMAT = 1
+/** A disk of a newer format is refused untouched. */
+export const STORAGE_FORMAT = FORMAT_NEWEST
 
 export const IDENTITY_KEY = Buffer.from('m/identity')
 export const HARD_STATE_KEY = Buffer.from('m/hard')

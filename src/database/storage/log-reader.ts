@@ -4,14 +4,9 @@
  */
 
 import { ClusterError } from '../../shared/errors.ts'
+import { FORMAT_NEWEST } from '../../shared/formats.ts'
 import { LOG_CACHE_BYTES_MAX } from '../../shared/limits.ts'
-import {
-  decodeEntry,
-  ENTRY_VERSION,
-  type Entry,
-  followsChain,
-  payloadOf,
-} from '../consensus/entry.ts'
+import { decodeEntry, type Entry, followsChain, payloadOf } from '../consensus/entry.ts'
 import { decodeMembership } from '../consensus/membership.ts'
 import type { Membership, TermRun } from '../consensus/types.ts'
 import { type Database, indexOfLogKey, LOG_END, logKey } from './layout.ts'
@@ -45,7 +40,7 @@ function decodeStored(value: Buffer): Entry {
   try {
     return decodeEntry(value)
   } catch (error) {
-    throw orRotted(error, { bytes: value, version: ENTRY_VERSION, check: decodeEntry })
+    throw orRotted(error, { bytes: value, version: FORMAT_NEWEST, check: decodeEntry })
   }
 }
 

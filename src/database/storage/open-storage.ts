@@ -4,6 +4,7 @@
  */
 
 import { ClusterError } from '../../shared/errors.ts'
+import { FORMAT_OLDEST } from '../../shared/formats.ts'
 import { EMPTY_CONTENT_HASH } from '../kv/content-hash.ts'
 import type { KvMeta } from '../kv/types.ts'
 import type { DiskSpace, Identity, Storage } from '../replica/ports.ts'
@@ -45,6 +46,7 @@ export type OpenOptions = {
   readonly space?: () => Promise<DiskSpace>
   readonly condemn?: (reason: string) => Promise<void>
   readonly rememberCluster?: (identity: Identity) => Promise<void>
+  readonly raiseFormat?: (format: number) => Promise<void>
 }
 
 /** The state of a replica that has applied nothing. */
@@ -123,9 +125,11 @@ async function format(db: Database, options: OpenOptions): Promise<Identity> {
 }
 
 async function surroundingsOf(options: OpenOptions): Promise<Surroundings> {
-  const { folder, ballast_bytes, space, condemn, rememberCluster } = options
+  const { folder, ballast_bytes, space, condemn, rememberCluster, raiseFormat } = options
   if (folder !== undefined) return openSurroundings(folder, ballast_bytes)
   return {
+    format: FORMAT_OLDEST,
+    raiseFormat: raiseFormat ?? (async () => undefined),
     space: space ?? (async () => ({ free_bytes: Number.MAX_SAFE_INTEGER, used_bytes: 0 })),
     condemn: condemn ?? (async () => undefined),
     rememberCluster: rememberCluster ?? (async () => undefined),

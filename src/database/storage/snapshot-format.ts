@@ -1,21 +1,22 @@
 /**
  * The chunks of a snapshot, as they travel:
  *
- *   version u8 | CRC32C u32 over what follows | number u32 | rows …
+ *   format u8 | CRC32C u32 over what follows | number u32 | rows …
  *   row: mark u8 ('k' record, 't' expiry, 's' session) | key u32+bytes | value u32+bytes
  *   last row: mark 0 | rows u64 | the generation's KvMeta u32+bytes
  *
- * The number counts chunks from 0, so that one that is missing, repeated or out of order shows.
+ * The format is that of the disk it is read from: nothing in it is newer. The number counts chunks
+ * from 0, so that one that is missing, repeated or out of order shows.
  */
 
 import { crc32c } from '@node-rs/crc32'
 import { ByteReader, ByteWriter } from '../../shared/bytes.ts'
 import { ClusterError } from '../../shared/errors.ts'
+import { FORMAT_NEWEST, FORMAT_OLDEST } from '../../shared/formats.ts'
 import type { KvMeta } from '../kv/types.ts'
 import { ROW_MARKS, type RowType } from './layout.ts'
 import { decodeMeta, encodeMeta } from './stored-values.ts'
 
-export const SNAPSHOT_VERSION = 1
 const HEADER_BYTES = 5
 const END_MARK = 0
 
@@ -31,8 +32,8 @@ export type SnapshotEnd = { readonly rows: number; readonly meta: KvMeta }
 export class ChunkWriter {
   readonly #bytes: ByteWriter
 
-  constructor(number: number, size_bytes: number) {
-    this.#bytes = new ByteWriter(size_bytes).u8(SNAPSHOT_VERSION).u32(0).u32(number)
+  constructor(number: number, size_bytes: number, format = FORMAT_OLDEST) {
+    this.#bytes = new ByteWriter(size_bytes).u8(format).u32(0).u32(number)
   }
 
   get length(): number {
@@ -58,12 +59,12 @@ export class ChunkWriter {
 export function readChunk(
   source: Uint8Array,
   number: number,
-): { rows: SnapshotRow[]; end: SnapshotEnd | undefined } {
+): { format: number; rows: SnapshotRow[]; end: SnapshotEnd | undefined } {
   const chunk = Buffer.from(source.buffer, source.byteOffset, source.byteLength)
   const reader = new ByteReader(chunk)
-  const version = reader.u8()
-  if (version > SNAPSHOT_VERSION) {
-    throw new ClusterError('format-too-new', `snapshot of format ${version}`)
+  const format = reader.u8()
+  if (format > FORMAT_NEWEST) {
+    throw new ClusterError('format-too-new', `snapshot of format ${format}`)
   }
   const crc = reader.u32()
   if (crc !== crc32c(chunk.subarray(HEADER_BYTES)))
@@ -75,11 +76,11 @@ export function readChunk(
     if (mark === END_MARK) {
       const end = { rows: reader.u64(), meta: decodeMeta(reader.bytes()) }
       reader.end()
-      return { rows, end }
+      return { format, rows, end }
     }
     rows.push({ type: rowTypeOf(mark), key: reader.bytes(), value: reader.bytes() })
   }
-  return { rows, end: undefined }
+  return { format, rows, end: undefined }
 }
 
 function rowTypeOf(mark: number): RowType {

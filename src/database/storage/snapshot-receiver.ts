@@ -24,13 +24,20 @@ import { deleteRange } from './sweep.ts'
 export class SnapshotReceiver {
   readonly #db: Database
   readonly #gate: CommitGate
+  readonly #announce: (format: number) => Promise<void> | undefined
   #receiving = false
   #generation: GenerationLayout | undefined
   #received: { generation: GenerationLayout; meta: KvMeta } | undefined
 
-  constructor(db: Database, gate: CommitGate) {
+  /** `announce` is called with the format of what comes, before any of it is stored. */
+  constructor(
+    db: Database,
+    gate: CommitGate,
+    announce: (format: number) => Promise<void> | undefined,
+  ) {
     this.#db = db
     this.#gate = gate
+    this.#announce = announce
   }
 
   /** Checked and waiting to be switched in. */
@@ -91,6 +98,8 @@ export class SnapshotReceiver {
     for await (const bytes of snapshot.chunks) {
       if (end !== undefined) throw malformed('goes on behind its end')
       const chunk = readChunk(bytes, number)
+      const announced = this.#announce(chunk.format)
+      if (announced !== undefined) await announced
       number += 1
       rows += chunk.rows.length
       for (const row of chunk.rows) {

@@ -44,13 +44,14 @@ export class SnapshotSender {
   }
 
   /** Synchronous, and never while a batch is under way: disk and `state` agree. */
-  open(state: DiskState): SnapshotSource {
+  open(state: DiskState, format: number): SnapshotSource {
     const db = this.#db
     const snapshot = db.snapshot()
     const { base, live, meta } = readPosition(db, { snapshot })
     const source = new LevelSnapshot(db, {
       snapshot,
       live,
+      format,
       kvMeta: meta,
       meta: metaAt(db, snapshot, { ...state, base, meta }),
       closed: () => this.#open.delete(source),
@@ -86,6 +87,7 @@ class LevelSnapshot implements SnapshotSource {
   readonly #db: Database
   readonly #snapshot: AbstractSnapshot
   readonly #live: GenerationLayout
+  readonly #format: number
   readonly #kvMeta: KvMeta
   readonly #onClosed: () => void
 
@@ -94,6 +96,7 @@ class LevelSnapshot implements SnapshotSource {
     options: {
       snapshot: AbstractSnapshot
       live: GenerationLayout
+      format: number
       kvMeta: KvMeta
       meta: SnapshotMeta
       closed: () => void
@@ -102,6 +105,7 @@ class LevelSnapshot implements SnapshotSource {
     this.#db = db
     this.#snapshot = options.snapshot
     this.#live = options.live
+    this.#format = options.format
     this.#kvMeta = options.kvMeta
     this.meta = options.meta
     this.#onClosed = options.closed
@@ -110,7 +114,7 @@ class LevelSnapshot implements SnapshotSource {
   async *chunks(): AsyncGenerator<Uint8Array> {
     let number = 0
     let rows = 0
-    let chunk = new ChunkWriter(number, SNAPSHOT_CHUNK_BYTES)
+    let chunk = new ChunkWriter(number, SNAPSHOT_CHUNK_BYTES, this.#format)
     const range = { gte: this.#live.start, lt: this.#live.end, snapshot: this.#snapshot }
     const options = { ...range, rows: PAGE_ROWS, bytes: SNAPSHOT_CHUNK_BYTES }
     for await (const page of pages(this.#db, options)) {
@@ -121,7 +125,7 @@ class LevelSnapshot implements SnapshotSource {
         if (rows > 0 && chunk.length + size > SNAPSHOT_CHUNK_BYTES) {
           yield chunk.finish()
           number += 1
-          chunk = new ChunkWriter(number, SNAPSHOT_CHUNK_BYTES)
+          chunk = new ChunkWriter(number, SNAPSHOT_CHUNK_BYTES, this.#format)
         }
         chunk.add(row)
         rows += 1

@@ -10,7 +10,7 @@
 
 import { assert } from '../../shared/assert.ts'
 import { ClusterError } from '../../shared/errors.ts'
-import type { Entry } from '../consensus/entry.ts'
+import { type Entry, formatOf } from '../consensus/entry.ts'
 import type { HardState, Membership, SnapshotMeta, Write } from '../consensus/types.ts'
 import type { KvChanges, RecordReader } from '../kv/types.ts'
 import type {
@@ -41,6 +41,10 @@ export interface Surroundings {
   condemn(reason: string): Promise<void>
   /** Keeps the cluster's id outside the database, for the case that this data is set aside. */
   rememberCluster(identity: Identity): Promise<void>
+  /** The newest format of anything that the database may hold. */
+  readonly format: number
+  /** Announces, synced, that it takes what has this format. */
+  raiseFormat(format: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -55,14 +59,19 @@ export class LevelStorage implements Storage {
   #identity: Identity
   #state: DiskState | undefined
   #writing = false
+  /** What the surroundings know of the format. */
+  #format: number
+  /** The last announcement; one after another, since each replaces the same file. */
+  #announced = Promise.resolve()
   readonly records: RecordReader
 
   constructor(db: Database, options: { identity: Identity; surroundings: Surroundings }) {
     this.#db = db
     this.#identity = options.identity
     this.#surroundings = options.surroundings
+    this.#format = options.surroundings.format
     this.#gate = new CommitGate(db)
-    this.#receiver = new SnapshotReceiver(db, this.#gate)
+    this.#receiver = new SnapshotReceiver(db, this.#gate, (format) => this.#announce(format))
     this.#sender = new SnapshotSender(db)
     this.#sweeper = new Sweeper(db, this.#gate)
     this.#scrubber = new Scrubber(db)
@@ -124,6 +133,8 @@ export class LevelStorage implements Storage {
     assert(!this.#writing, 'a write was begun before the last was synced')
     this.#writing = true
     try {
+      const announced = this.#announce(newestFormat(options.writes))
+      if (announced !== undefined) await announced
       await this.#gate.commit((batch) => {
         let state = this.#loaded()
         let hardState: HardState | undefined
@@ -142,6 +153,16 @@ export class LevelStorage implements Storage {
     } finally {
       this.#writing = false
     }
+  }
+
+  /** Before the first bytes of a newer format: a version that cannot read them must not open it. */
+  #announce(format: number): Promise<void> | undefined {
+    if (format <= this.#format) return undefined
+    this.#announced = this.#announced.then(async () => {
+      await this.#surroundings.raiseFormat(format)
+      this.#format = Math.max(format, this.#format)
+    })
+    return this.#announced
   }
 
   #written(state: DiskState, bytes: number): void {
@@ -175,7 +196,7 @@ export class LevelStorage implements Storage {
   }
 
   openSnapshot(): Promise<SnapshotSource> {
-    return this.#gate.between(() => this.#sender.open(this.#loaded()))
+    return this.#gate.between(() => this.#sender.open(this.#loaded(), this.#format))
   }
 
   async receiveSnapshot(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -241,6 +262,14 @@ export class LevelStorage implements Storage {
     await this.#surroundings.close()
     await this.#db.close()
   }
+}
+
+function newestFormat(writes: readonly Write[]): number {
+  let newest = 0
+  for (const { entries } of writes) {
+    for (const entry of entries) newest = Math.max(newest, formatOf(entry))
+  }
+  return newest
 }
 
 function damaged(what: string): ClusterError {

@@ -7,6 +7,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { ByteReader, ByteWriter } from '../../shared/bytes.ts'
 import { ClusterError } from '../../shared/errors.ts'
+import { FORMAT_OLDEST } from '../../shared/formats.ts'
 import type { HardState, Membership, Restored } from '../consensus/types.ts'
 import type { KvMeta } from '../kv/types.ts'
 import type { Identity } from '../replica/ports.ts'
@@ -64,7 +65,8 @@ function printable(key: Uint8Array): string {
 }
 
 export function encodeIdentity(identity: Identity): Buffer {
-  return Buffer.from(JSON.stringify({ format: STORAGE_FORMAT, ...identity }))
+  // What lies beside it may be newer: the folder says so.
+  return Buffer.from(JSON.stringify({ format: FORMAT_OLDEST, ...identity }))
 }
 
 /** Throws `format-too-new`. */
