@@ -118,6 +118,7 @@ const MOMENTS: readonly Moment[] = [
   'snapshot',
 ]
 const COUNT_MIN = 3
+const BAD_MOMENT_MS = 4000
 
 /** How often each kind is drawn, against the others. */
 const WEIGHTS: Readonly<Record<FaultType, number>> = {
@@ -133,7 +134,7 @@ const WEIGHTS: Readonly<Record<FaultType, number>> = {
   'reset-links': 2,
   'slow-network': 1,
   dns: 1,
-  'slow-disk': 1,
+  'slow-disk': 3,
   'hung-disk': 2,
   'full-disk': 1,
   'nearly-full': 1,
@@ -157,14 +158,25 @@ export function drawFaults(seed: number, parameters: Parameters): Fault[] {
   const types = drawTypes(chance, parameters)
   const count = COUNT_MIN + chance.below(chance.pick([6, 20, 40]))
   const faults: Fault[] = []
-  for (let number = 0; number < count; number += 1) {
-    const at_ms = Math.round(chance.between(FIRST_MS, parameters.active_ms))
+  const times = drawTimes(chance, count, parameters.active_ms)
+  for (const at_ms of times) {
     const fault = draw(chance, chance.pick(types), parameters)
     const when = drawTrigger(chance, fault.type)
     const aims = when === undefined && TRIGGERED.has(fault.type) && chance.happens(0.5)
     faults.push({ at_ms, ...(when && { when }), ...(aims && { aim: 'leader' }), ...fault } as Fault)
   }
   return faults.sort((a, b) => a.at_ms - b.at_ms)
+}
+
+/** Anywhere, or a few bad moments in which much goes wrong at once. */
+function drawTimes(chance: Chance, count: number, active_ms: number): number[] {
+  const moments = chance.pick([0, 0, 2, 5])
+  const anywhere = () => Math.round(chance.between(FIRST_MS, active_ms))
+  const bad = Array.from({ length: moments }, anywhere)
+  return Array.from({ length: count }, () => {
+    if (bad.length === 0) return anywhere()
+    return Math.min(active_ms, chance.pick(bad) + Math.round(chance.magnitude(1, BAD_MOMENT_MS)))
+  })
 }
 
 /** A random subset, each kind as often in the list as its weight says. */
@@ -190,6 +202,7 @@ const TRIGGERED: ReadonlySet<FaultType> = new Set<FaultType>([
   'restart',
   'reset-links',
   'hung-disk',
+  'slow-disk',
   'lull',
 ])
 

@@ -293,7 +293,8 @@ export class Invariants implements Watcher {
       unsynced(`match ${match}, and its disk ends at ${mirror.lastIndex}`)
       return
     }
-    if (mark.term > term) unsynced(`match ${match} is of the later term ${mark.term}`)
+    // Once it has gone on to another term, the same batch may have replaced what was promised; who
+    // was elected meanwhile has it, or a quorum never had.
     const meant = this.#meant.get(message)
     if (mirror.hardState.term !== term || meant === undefined || meant.chain === mark.chain) return
     unsynced(`match ${match} of term ${meant.term}, and its disk has that of term ${mark.term}`)

@@ -13,9 +13,9 @@ const COUNTED = 'for (const voter of voters) scratch.push(voter.match)'
 const KEEP_LOG = 'const keepLog = log.holds(meta)'
 
 /**
- * A new leader offers each follower a snapshot before it asks how far the other's log goes; where
- * it is not needed it asks as always. As it is, snapshots hardly ever meet a log that reaches as
- * far as they do.
+ * A leader offers a snapshot before it asks how far the other's log goes: at first, to one whose
+ * link broke, and when it first rejects an append. Where it is not needed the leader asks as
+ * always. As it is, snapshots hardly ever meet a log that reaches as far as they do.
  */
 const SNAPSHOT_FIRST: readonly Edit[] = [
   {
@@ -28,14 +28,21 @@ const SNAPSHOT_FIRST: readonly Edit[] = [
   },
   {
     file: REPLICATION,
+    find: 'if (peer.rejected(reply.match, hint)) sendEntriesOrProbe(state, peer)',
+    replace:
+      'if (!peer.rejected(reply.match, hint)) return\n' +
+      '    if (peer.doubted !== true) peer.offered = !(peer.doubted = true)\n' +
+      '    sendEntriesOrProbe(state, peer)',
+  },
+  {
+    file: REPLICATION,
     find: 'peer.becomeProbe(sent.ok ? sent.index + 1 : peer.match + 1)',
     replace: 'peer.becomeProbe((sent.ok ? sent.index : state.log.lastIndex) + 1)',
   },
   {
-    // And anew to one that was away.
     file: REPLICATION,
     find: 'if (peer !== undefined) peer.linkLost = true',
-    replace: 'if (peer !== undefined) peer.offered = !(peer.linkLost = true)',
+    replace: 'if (peer !== undefined) peer.offered = peer.doubted = !(peer.linkLost = true)',
   },
 ]
 
