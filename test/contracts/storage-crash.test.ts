@@ -240,3 +240,45 @@ t.test('a full disk: the first error is final, and nothing acknowledged is lost'
   t.equal(disk.counters.batches, batches, 'the disk was not asked again')
   t.strictSame(await contentsOf(await opened(await disk.crash())), before)
 })
+
+t.test('the scrub looks at one moment, whatever batch is under way', async (t) => {
+  let written: () => void = () => undefined
+  let passes = 0
+  const halted = new Promise<void>((resolve) => {
+    written = resolve
+  })
+  let release: () => void = () => undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  let holds = false
+  // The rows of a batch stand there, and nobody was told yet.
+  const delay = async () => {
+    if (!holds) return
+    passes += 1
+    if (passes !== 2) return
+    written()
+    await held
+  }
+  const disk = new SimulatedDisk({ random: randomFrom(seed), delay })
+  await disk.open()
+  const { storage, log, state } = await filled({ db: disk, restart: async () => undefined })
+  const ahead = log.commands(3, 9)
+  const entry = log.at(15)
+  state.put('installed', 'x')
+  const { meta } = state.take(entry)
+  const records = new Map(state.records)
+  const changes = { meta, records, expiries: [], sessions: new Map() }
+  const snapshot = metaOf(entry, membershipOf('0/a'))
+  await storage.receiveSnapshot(snapshot, snapshotOf(changes))
+  holds = true
+  const install = { meta: snapshot, keepLog: false }
+  const entries = ahead.filter(({ index }) => index > 15)
+  const write = storage.write({ writes: [writeOf({ install, entries })], changes: undefined })
+  await halted
+  const scrubbed = storage.scrub()
+  release()
+  await write
+  await t.resolves(scrubbed)
+  await t.resolves(storage.scrub())
+})

@@ -4,9 +4,11 @@
  * again behind the last key.
  */
 
+import type { AbstractSnapshot } from 'abstract-level'
 import { ClusterError } from '../../shared/errors.ts'
 import { SCRUB_BYTES_MAX } from '../../shared/limits.ts'
 import type { Entry } from '../consensus/entry.ts'
+import type { CommitGate } from './commit-gate.ts'
 import type { DiskState } from './disk-state.ts'
 import {
   BASE_KEY,
@@ -28,26 +30,40 @@ const SEALED_KEYS = [IDENTITY_KEY, HARD_STATE_KEY, LIVE_KEY, BASE_KEY]
 
 export class Scrubber {
   readonly #db: Database
+  readonly #gate: CommitGate
   /** The last key read; undefined: from the start. */
   #cursor: Buffer | undefined
   #lastEntry: Entry | undefined
 
-  constructor(db: Database) {
+  constructor(db: Database, gate: CommitGate) {
     this.#db = db
+    this.#gate = gate
   }
 
   /** Reads on for about SCRUB_BYTES_MAX bytes. Rejects with `data-damaged`. */
-  async scrub(state: () => DiskState): Promise<void> {
+  async scrub(look: () => DiskState): Promise<void> {
+    // Rows of the moment that the state tells of: of a batch under way the rows may show first,
+    // and behind another base they would not follow one another.
+    const { state, snapshot } = await this.#gate.between(() => {
+      return { state: look(), snapshot: this.#db.snapshot() }
+    })
+    try {
+      await this.#read(state, snapshot)
+    } finally {
+      await snapshot.close()
+    }
+  }
+
+  async #read(state: DiskState, snapshot: AbstractSnapshot): Promise<void> {
     let bytes = 0
-    // The log may be truncated between two calls: the chain is checked within one, whose iterator
-    // sees one moment.
+    // The log may be truncated between two calls: the chain is checked within one.
     this.#lastEntry = undefined
     const start = this.#cursor
     const range = start === undefined ? {} : { gt: start }
-    const options = { ...range, rows: PAGE_ROWS, bytes: SCRUB_BYTES_MAX / 4 }
+    const options = { ...range, snapshot, rows: PAGE_ROWS, bytes: SCRUB_BYTES_MAX / 4 }
     for await (const page of pages(this.#db, options)) {
       for (const [key, value] of page) {
-        this.#check(key, value, state())
+        this.#check(key, value, state)
         bytes += key.length + value.length
         this.#cursor = key
       }

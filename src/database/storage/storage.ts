@@ -74,7 +74,7 @@ export class LevelStorage implements Storage {
     this.#receiver = new SnapshotReceiver(db, this.#gate, (format) => this.#announce(format))
     this.#sender = new SnapshotSender(db)
     this.#sweeper = new Sweeper(db, this.#gate)
-    this.#scrubber = new Scrubber(db)
+    this.#scrubber = new Scrubber(db, this.#gate)
     this.records = { get: (key) => readRecord(db, this.#loaded().live, key) }
   }
 
