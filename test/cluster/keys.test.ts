@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
+import { anyCodePoint } from '../contracts/code-points.ts'
 import { startCluster } from './harness.ts'
 import { full, timeout_ms } from './rounds.ts'
 
@@ -54,7 +55,7 @@ const AWKWARD = [
 
 const piece = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...AWKWARD.filter((key) => key.length < 8)) },
-  { weight: 3, arbitrary: fc.string({ unit: 'binary', maxLength: 40 }) },
+  { weight: 3, arbitrary: fc.string({ unit: anyCodePoint, maxLength: 40 }) },
   { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 300 }) },
 )
 const anyKey = fc

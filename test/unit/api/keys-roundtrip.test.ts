@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { KEY_BYTES_MAX } from '../../../src/shared/limits.ts'
+import { anyCodePoint } from '../../contracts/code-points.ts'
 import { seedOf } from '../http/seed.ts'
 import { start } from './start.ts'
 
@@ -33,7 +34,7 @@ const special = fc.constantFrom(
   '..%2f',
 )
 const key = fc
-  .array(fc.oneof(special, fc.string({ unit: 'binary', maxLength: 8 })), {
+  .array(fc.oneof(special, fc.string({ unit: anyCodePoint, maxLength: 8 })), {
     minLength: 1,
     maxLength: 8,
   })

@@ -42,3 +42,28 @@ export async function start(
   }
   return { api, clock, cluster, figure }
 }
+
+/** Starts a PUT and hands back its answer to come. */
+export function put(started: Started, key: string, extra: Record<string, string> = {}, query = '') {
+  return started.api.app.inject({
+    method: 'PUT',
+    url: `/v1/kv/${key}${query}`,
+    headers: extra,
+    payload: key,
+  })
+}
+
+/** A request past the socket, and its answer to come. */
+export const ask = (
+  started: Started,
+  method: 'GET' | 'HEAD' | 'PUT' | 'DELETE' | 'POST' | 'PATCH' | 'OPTIONS',
+  url: string,
+  more: { headers?: Record<string, string>; payload?: string | Buffer } = {},
+) => started.api.app.inject({ method, url, ...more })
+
+/** How many commands each frame of writes brought that this replica was sent. */
+export const sizes = (started: Started, ordinal: number) =>
+  started.cluster
+    .replica(ordinal)
+    .segments.filter(({ session }) => session !== 0)
+    .map(({ commands }) => commands.length)

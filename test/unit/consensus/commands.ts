@@ -1,8 +1,9 @@
 /** The commands of transcripts; each is explained above its name. */
 
 import { type Entry, makeEntry } from '../../../src/database/consensus/entry.ts'
-import { formatEntry, formatMembership, formatMessage, formatWrite, name } from './format.ts'
+import { formatEntry, formatMembership, formatWrite, name } from './format.ts'
 import type { Harness, Replica } from './harness.ts'
+import { link, NETWORK_COMMANDS } from './network-commands.ts'
 
 export type Context = {
   readonly harness: Harness
@@ -13,20 +14,7 @@ export type Context = {
   readonly say: (text: string) => void
 }
 
-type Command = (context: Context) => string | undefined
-
-/** `0->1` → both replicas. */
-function link(harness: Harness, text: string | undefined): { from: Replica; to: Replica } {
-  const [from, to] = (text ?? '').split('->') as [string, string]
-  return { from: harness.replica(from), to: harness.replica(to) }
-}
-
-function flightsOf(harness: Harness, text: string | undefined): Harness['flights'] {
-  const { from, to } = link(harness, text)
-  return harness.flights.filter(
-    ({ message }) => message.from === from.member && message.to === to.member,
-  )
-}
+export type Command = (context: Context) => string | undefined
 
 function each(context: Context): Replica[] {
   const { harness, args } = context
@@ -35,6 +23,7 @@ function each(context: Context): Replica[] {
 
 /** By their first word. */
 export const COMMANDS: Record<string, Command> = {
+  ...NETWORK_COMMANDS,
   // seed <n>: another stream of random numbers; before `cluster`.
   seed({ args, reseed }) {
     reseed(Number(args[0]))
@@ -112,75 +101,6 @@ export const COMMANDS: Record<string, Command> = {
   // pause <replica> <ms>: its clock jumps, without a step.
   pause({ harness, args }) {
     harness.replica(args[0] ?? '').now_ms += Number(args[1])
-    return undefined
-  },
-  // deliver <a->b> [n]: the oldest n messages (all) on that link, held or not.
-  deliver({ harness, args }) {
-    const flights = flightsOf(harness, args[0]).slice(0, Number(args[1] ?? Number.MAX_SAFE_INTEGER))
-    for (const flight of flights) harness.deliver(flight)
-    return flights.length === 0 ? 'nothing on the way' : undefined
-  },
-  // drop <a->b> [n]: loses the oldest n messages (all).
-  drop({ harness, args, say }) {
-    for (const flight of flightsOf(harness, args[0]).slice(0, Number(args[1] ?? 1e9))) {
-      harness.flights.splice(harness.flights.indexOf(flight), 1)
-      say(`lost ${formatMessage(flight.message)}`)
-    }
-    return undefined
-  },
-  // duplicate <a->b>: all that is on the way there is so twice.
-  duplicate({ harness, args }) {
-    for (const flight of flightsOf(harness, args[0])) harness.flights.push({ ...flight })
-    return undefined
-  },
-  // reverse <a->b>: what was sent last arrives first.
-  reverse({ harness, args }) {
-    const flights = flightsOf(harness, args[0])
-    for (const flight of flights) harness.flights.splice(harness.flights.indexOf(flight), 1)
-    harness.flights.push(...flights.reverse())
-    return undefined
-  },
-  // hold <a->b>: messages stay on the way until `release` or `deliver`.
-  hold({ harness, args }) {
-    for (const text of args) {
-      const { from, to } = link(harness, text)
-      harness.holding.add(`${from.member}->${to.member}`)
-      for (const flight of flightsOf(harness, text)) flight.held = true
-    }
-    return undefined
-  },
-  release({ harness, args }) {
-    for (const text of args) {
-      const { from, to } = link(harness, text)
-      harness.holding.delete(`${from.member}->${to.member}`)
-      for (const flight of flightsOf(harness, text)) flight.held = false
-    }
-    return undefined
-  },
-  // partition 0 | 1 2: messages between groups are lost.
-  partition({ harness, args }) {
-    const groups = args.join(' ').split('|')
-    harness.partition(
-      groups.map((group) =>
-        group
-          .trim()
-          .split(' ')
-          .filter((which) => which !== '')
-          .map((which) => harness.replica(which)),
-      ),
-    )
-    return undefined
-  },
-  // cut <a->b> …: one direction loses everything.
-  cut({ harness, args }) {
-    for (const text of args) {
-      const { from, to } = link(harness, text)
-      harness.cut.add(`${from.member}->${to.member}`)
-    }
-    return undefined
-  },
-  heal({ harness }) {
-    harness.heal()
     return undefined
   },
   // propose <replica> <text> [bytes]

@@ -2,8 +2,8 @@
  * Transcripts in the manner of etcd's datadriven tests: a command, `----`, and everything that
  * happened. Lines that begin with `#` explain; a blank line ends the output.
  *
- * Commands are in commands.ts. `run` and `settle` tell only what matters (events, commits,
- * reads); the others tell every message and every write.
+ * Commands are in commands.ts and network-commands.ts. `run` and `settle` tell only what matters
+ * (events, commits, reads); the others tell every message and every write.
  */
 
 import type { Effects, Input } from '../../../src/database/consensus/types.ts'

@@ -1,5 +1,6 @@
 /** The parts of the fault suite (test/faults/) that need no cluster. */
 
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { faultType, readFault } from '../../../src/database/faults/fault-kinds.ts'
@@ -25,7 +26,8 @@ function thrownBy(run: () => unknown): unknown {
 
 t.test('the seed fixes the plan', async (t) => {
   t.strictSame(stepsOf(7, 200), stepsOf(7, 200))
-  t.notSame(stepsOf(7, 200), stepsOf(8, 200))
+  // The runner's own comparison would first write down all differences.
+  t.notOk(isDeepStrictEqual(stepsOf(7, 200), stepsOf(8, 200)))
 })
 
 t.test('a plan has every kind of action, and only what replicas take', async (t) => {

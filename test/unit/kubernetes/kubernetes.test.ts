@@ -27,7 +27,7 @@ t.test('the scale is read at once, again and again, and on demand', async (t) =>
 t.test('a StatefulSet that is gone is ending', async (t) => {
   const { api, kubernetes, lines } = open(t, await apiServer(t))
   api.scale({ replicas: 3, ordinals: { start: 4 } })
-  await kubernetes.readTopology(2000)
+  await until('it was read', () => kubernetes.topology)
   api.delete(SCALE_PATH)
   t.same(await kubernetes.readTopology(2000), { first: 4, replicas: 0, ending: true })
   t.same(lines, [], 'and no trouble')

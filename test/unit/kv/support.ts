@@ -19,6 +19,7 @@ import type {
   RecordReader,
   Segment,
 } from '../../../src/database/kv/types.ts'
+import { anyCodePoint } from '../../contracts/code-points.ts'
 
 export const EMPTY_META: KvMeta = {
   applied: 0,
@@ -182,7 +183,7 @@ export function flush(state: KvState, disk: MapDisk): void {
 const u53 = fc.maxSafeNat()
 const revisions = fc.oneof(fc.constant('any' as const), fc.array(u53, { maxLength: 4 }))
 const anyKey = fc
-  .string({ unit: 'binary', minLength: 1, maxLength: 60 })
+  .string({ unit: anyCodePoint, minLength: 1, maxLength: 60 })
   .map((text) => Buffer.from(text))
 const condition: fc.Arbitrary<Condition> = fc.record(
   { match: revisions, noneMatch: revisions },

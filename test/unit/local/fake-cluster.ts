@@ -29,7 +29,7 @@ export function fakeOptions(more: Partial<LocalOptions> = {}): LocalOptions {
     data: 'not-used',
     ephemeral: true,
     balancer: 'auto',
-    env: { PATH: process.env['PATH'] },
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] },
     command: fakeCommand,
     restart: { first_ms: 50, max_ms: 200, reset_ms: 60_000 },
     ...more,

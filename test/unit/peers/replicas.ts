@@ -172,3 +172,8 @@ export async function startCluster(
   )
   return { replicas, discovery }
 }
+
+/** What a replica knows of the peer with this ordinal. */
+export function peerOf(replica: TestReplica, ordinal: number) {
+  return replica.transport.peers().find((peer) => peer.ordinal === ordinal)
+}
