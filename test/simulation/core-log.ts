@@ -11,13 +11,16 @@ export class CoreLog {
   readonly #entries: Map<number, Mark>
   lastIndex: number
 
-  constructor(mirror: DiskMirror) {
-    this.#base = mirror.base
+  constructor({ base, entries, lastIndex }: Pick<DiskMirror, 'base' | 'entries' | 'lastIndex'>) {
+    this.#base = base
     this.#entries = new Map()
-    this.lastIndex = mirror.lastIndex
-    for (const [index, mark] of mirror.entries) {
-      if (index > mirror.base.index) this.#entries.set(index, mark)
-    }
+    this.lastIndex = lastIndex
+    for (const [index, mark] of entries) if (index > base.index) this.#entries.set(index, mark)
+  }
+
+  /** As it is now. */
+  copy(): CoreLog {
+    return new CoreLog({ base: this.#base, entries: this.#entries, lastIndex: this.lastIndex })
   }
 
   get baseIndex(): number {

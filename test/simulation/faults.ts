@@ -69,6 +69,13 @@ export type Fault = {
       readonly direction: 'out' | 'in' | 'both'
       readonly for_ms: number
     }
+  /** An API server and one replica do not reach each other; all others do. */
+  | {
+      readonly type: 'api-cut'
+      readonly number: number
+      readonly ordinal: number
+      readonly for_ms: number
+    }
   | { readonly type: 'reset-links'; readonly ordinal: number }
   | { readonly type: 'slow-network'; readonly times: number; readonly for_ms: number }
   | { readonly type: 'dns'; readonly trouble: DnsTrouble; readonly for_ms: number }
@@ -131,6 +138,7 @@ const WEIGHTS: Readonly<Record<FaultType, number>> = {
   'rolling-restart': 1,
   partition: 6,
   isolate: 8,
+  'api-cut': 3,
   'reset-links': 2,
   'slow-network': 1,
   dns: 1,
@@ -201,6 +209,7 @@ const TRIGGERED: ReadonlySet<FaultType> = new Set<FaultType>([
   'isolate',
   'restart',
   'reset-links',
+  'api-cut',
   'hung-disk',
   'slow-disk',
   'lull',
@@ -276,6 +285,8 @@ function draw(chance: Chance, type: FaultType, parameters: Parameters): WithoutT
         ordinal,
         by_ms: chance.pick([-1, 1]) * Math.round(chance.magnitude(10, 600_000)),
       }
+    case 'api-cut':
+      return { type, number, ordinal, for_ms: for_ms + 500 }
     case 'api-kill':
     case 'api-restart':
       return { type, number }

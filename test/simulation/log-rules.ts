@@ -9,7 +9,7 @@
  *   entry-altered          an entry has the same bytes wherever it is written
  *   disk-differs           once all is synced, the disk's log ends where the core's does
  *   log-broken             behind a snapshot stays only what follows its last entry
- *   acknowledged-unequal   what is acknowledged to a leader is what the leader has there
+ *   acknowledged-unequal   what is acknowledged to a leader is what it has there, or had
  *   acknowledged-dropped   an entry acknowledged in this term stays in the log for this term
  */
 
@@ -39,7 +39,7 @@ type Fact = {
 /** What is known of every entry that any core wrote, and of every leader's log. */
 export class EntryFacts {
   readonly #facts = new Map<string, Fact>()
-  /** term → the log of who was elected in it. */
+  /** term → the log with which somebody led in it at first: later come entries of the term. */
   readonly leaders = new Map<number, CoreLog>()
 
   get(index: number, term: number): Fact | undefined {
@@ -76,7 +76,8 @@ export class LogRules {
 
   step(course: Course): void {
     const { core, before, after, effects, log } = course
-    if (after !== undefined && before?.term !== after.term) this.#facts.leaders.set(after.term, log)
+    if (after !== undefined && before?.term !== after.term)
+      this.#facts.leaders.set(after.term, log.copy())
     const made_ms = this.#options.now_ms()
     for (const entry of effects.write?.entries ?? []) {
       if (after !== undefined) this.#checkProposal(course, after, entry)
@@ -180,7 +181,8 @@ export class LogRules {
     const leader = this.#facts.leaders.get(core.term)
     if (leader === undefined || match <= Math.max(leader.baseIndex, log.baseIndex)) return
     const own = log.at(match)
-    if (own !== undefined && own.chain === leader.at(match)?.chain) return
+    const added = match > leader.lastIndex && own?.term === core.term
+    if (added || (own !== undefined && own.chain === leader.at(match)?.chain)) return
     const what = `${self} acknowledges entry ${match} in term ${core.term}`
     throw new Violation('acknowledged-unequal', `${what}, and the leader has another one there`)
   }

@@ -22,6 +22,18 @@ export function strikeNetwork(hand: Hand, fault: Fault): void {
       hand.struck(fault)
       return
     }
+    case 'api-cut': {
+      const server = `api-${fault.number}`
+      const replica = `db-${fault.ordinal}`
+      network.block(server, replica)
+      network.block(replica, server)
+      hand.for(fault.for_ms, () => {
+        network.unblock(server, replica)
+        network.unblock(replica, server)
+      })
+      hand.struck(fault)
+      return
+    }
     case 'lull':
       hand.world.lulls += 1
       hand.for(fault.for_ms, () => {

@@ -84,6 +84,8 @@ function strikeApi(hand: Hand, fault: Fault): boolean {
       return true
     case 'api-pause':
       return pause(hand, api.process, fault.for_ms)
+    default:
+      return false
   }
 }
 
