@@ -11,7 +11,13 @@ const LOG_FILE = 'src/database/storage/level-files/log-file.ts'
 const TABLE = 'src/database/storage/level-files/table.ts'
 const WAL = 'src/database/storage/level-files/write-ahead-log.ts'
 
-const files = { suites: ['test/unit/storage/level-files.test.ts'] }
+const files = {
+  suites: [
+    'test/unit/storage/level-files.test.ts',
+    'test/unit/storage/level-logs.test.ts',
+    'test/unit/storage/level-bits.test.ts',
+  ],
+}
 const folders = { suites: ['test/unit/storage/folder.test.ts'] }
 const contract = { suites: ['test/contracts/storage.test.ts'] }
 

@@ -61,6 +61,7 @@ async function outputOf(
     [MUTANT_VARIABLE]: mutant,
     ORDINAL_SEED: SEED,
     TAP_BAIL: bail ? '1' : '0',
+    TAP_TIMEOUT: String(SUITE_MS_MAX / 1000),
   }
   try {
     const { stdout } = await promisify(execFile)(process.execPath, args, {
@@ -92,8 +93,9 @@ export function failuresIn(tap: string): Failure[] {
     const test = lines.slice(0, at).findLast((other) => other.startsWith(outer))
     const rest = lines.slice(at + 1)
     const end = rest.findIndex((other) => /^ *\.\.\.$/.test(other))
-    // tap's mark of what was thrown, or rejected, and not asserted.
-    const caught = rest.slice(0, Math.max(0, end)).some((other) => /^ *tapCaught:/.test(other))
+    // tap's marks of what was thrown, or rejected, or too slow, and not asserted.
+    const marks = rest.slice(0, Math.max(0, end))
+    const caught = marks.some((other) => /^ *(tapCaught|expired):/.test(other))
     return [{ test: (test ?? '').slice(outer.length), message, assertion: !caught }]
   })
 }
