@@ -21,8 +21,12 @@ import { World } from './world.ts'
 const SETTLE_MS_MAX = 60_000
 /** Under load a replica may be this far behind and count as well. */
 const LAG_ENTRIES_MAX = 64
-/** Once the clients have stopped, everybody has everything within this time. */
-const EQUAL_MS_MAX = 15_000
+/**
+ * Once the clients have stopped, everybody has everything within this time. Damage that is found
+ * only now may take the lead away once more, and who stands in waits out the cool-down, which
+ * doubles with each hand-back that did not last.
+ */
+const EQUAL_MS_MAX = 60_000
 /** One that lost too much is only watched a while longer. */
 const BEYOND_MS = 20_000
 const RUN_MS_MIN = 60_000
