@@ -6,6 +6,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import { ordinalOf } from '../database/consensus/types.ts'
 import { type ActiveFault, FaultBoard } from '../database/faults/fault-board.ts'
 import { registerFaultMetrics } from '../database/faults/fault-metrics.ts'
 import { registerFaultRoutes } from '../database/faults/fault-routes.ts'
@@ -16,7 +17,7 @@ import { Liar } from '../database/faults/liar.ts'
 import { lyingReader, lyingWriter } from '../database/faults/lying-face.ts'
 import { LyingLink } from '../database/faults/lying-link.ts'
 import { suddenFaults } from '../database/faults/sudden-faults.ts'
-import type { Storage, Transport } from '../database/replica/ports.ts'
+import type { PeerStatus, Storage, Transport } from '../database/replica/ports.ts'
 import type { Replica } from '../database/replica/replica.ts'
 import type { Clock } from '../shared/clock.ts'
 import { systemClock } from '../shared/clock.ts'
@@ -73,6 +74,7 @@ const SWITCHED_OFF: Faults = {
 function switchedOn(options: { name: string; dataFolder: string; log: Logger }): Faults {
   const { name, log } = options
   let replica: Replica | undefined
+  let found: Transport['peers'] = () => []
   const board = new FaultBoard({
     clock: systemClock,
     sudden: suddenFaults(options.dataFolder),
@@ -83,22 +85,26 @@ function switchedOn(options: { name: string; dataFolder: string; log: Logger }):
     const { revision, history } = replica?.views.status() ?? { revision: 0, history: '' }
     return { revision, history, servedBy: name }
   }
+  const replicas = () => namesOf(replica, { own: name, found: found() })
   return {
-    decorate: ({ storage, transport, clock }) => ({
-      storage: new FaultyStorage(storage, { board, clock: systemClock }),
-      transport: new FaultyTransport(transport, {
-        board,
-        clock: systemClock,
-        random: Math.random,
-        wrapLink: (link) => new LyingLink(link, { board, liar }),
-      }),
-      clock: faultyClock(clock, board),
-    }),
+    decorate: ({ storage, transport, clock }) => {
+      found = () => transport.peers()
+      return {
+        storage: new FaultyStorage(storage, { board, clock: systemClock }),
+        transport: new FaultyTransport(transport, {
+          board,
+          clock: systemClock,
+          random: Math.random,
+          wrapLink: (link) => new LyingLink(link, { board, liar }),
+        }),
+        clock: faultyClock(clock, board),
+      }
+    },
     attach: (made) => {
       replica = made
     },
     face: {
-      register: (app, face) => registerFaultRoutes(app, face, board),
+      register: (app, face) => registerFaultRoutes(app, face, { board, replicas }),
       reader: (inner) => lyingReader(inner, { liar, source }),
       writer: (inner) => lyingWriter(inner, { liar, source }),
     },
@@ -109,6 +115,19 @@ function switchedOn(options: { name: string; dataFolder: string; log: Logger }):
       return Object.fromEntries(active.map((fault) => [fault.name, fault.active as ActiveFault]))
     },
   }
+}
+
+/** Members and whoever was found besides; [] as long as there is no membership. */
+function namesOf(
+  replica: Replica | undefined,
+  { own, found }: { own: string; found: readonly PeerStatus[] },
+): string[] {
+  const membership = replica?.loop?.status().membership
+  if (membership === undefined) return []
+  const members = [...membership.voters, ...membership.learners].map(ordinalOf)
+  const ordinals = new Set([...members, ...found.map(({ ordinal }) => ordinal)])
+  const others = [...ordinals].map((ordinal) => own.replace(/\d+$/, String(ordinal)))
+  return [...new Set([own, ...others])].sort(new Intl.Collator('en', { numeric: true }).compare)
 }
 
 function subjectOf(replica: Replica | undefined) {

@@ -52,12 +52,21 @@ export function statusOf(cluster: TestCluster, name: string): Promise<ReplicaSta
  * hashes: one, if all is well. Nothing may be writing.
  */
 export async function contentHashes(cluster: TestCluster, replicas = 3): Promise<string[]> {
+  return (await contentPicture(cluster, replicas)).hashes
+}
+
+/** The same, and at which index. */
+export async function contentPicture(
+  cluster: TestCluster,
+  replicas: number,
+): Promise<{ index: number; hashes: string[] }> {
   return await cluster.waitFor(`${replicas} replicas at one index`, async () => {
     const document = await clusterDocument(cluster)
     const hashes = document.replicas.flatMap(({ hash }) => hash ?? [])
     if (hashes.length !== replicas) return undefined
-    if (new Set(hashes.map(({ index }) => index)).size !== 1) return undefined
-    return [...new Set(hashes.map(({ value }) => value))]
+    const [index, ...others] = new Set(hashes.map((hash) => hash.index))
+    if (index === undefined || others.length > 0) return undefined
+    return { index, hashes: [...new Set(hashes.map(({ value }) => value))] }
   })
 }
 

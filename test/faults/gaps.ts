@@ -30,8 +30,10 @@ function firstAfter(sorted: readonly number[], value: number): number {
   return low
 }
 
-/** The value that half of the others are below; 0 of none. */
+/** The value in the middle, or half way between the two that are there; 0 of none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
+  const high = sorted[Math.floor(sorted.length / 2)] ?? 0
+  const low = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0
+  return (low + high) / 2
 }

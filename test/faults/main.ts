@@ -10,12 +10,12 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { checkHistory, type Verdict } from '../../src/verifier/check-history.ts'
 import { startCluster, type TestCluster } from '../cluster/harness.ts'
-import { allVoting, contentHashes } from '../cluster/pictures.ts'
+import { allVoting, contentPicture } from '../cluster/pictures.ts'
 import { namesOf } from './deeds.ts'
 import { saveEvidence } from './evidence.ts'
 import { NotRecovered, runNemesis, type Taken } from './nemesis.ts'
-import { parseOptions, type SuiteOptions, USAGE, UsageError } from './options.ts'
-import { gapsOf, gapTable, type StepGaps, stepLine } from './report.ts'
+import { commandOf, parseOptions, type SuiteOptions, USAGE, UsageError } from './options.ts'
+import { contentsOf, gapsOf, gapTable, type StepGaps, stepLine } from './report.ts'
 import { historyLines, startWorkload, type Workload } from './workload.ts'
 
 /** Quicker than the default, so that a run sees more changes of leader. */
@@ -36,8 +36,8 @@ type End = {
 
 /** Runs the suite. Resolves to the exit code. */
 async function run(options: SuiteOptions): Promise<number> {
-  const { minutes, seed, replicas } = options
-  const again = `npm run test:faults -- --minutes ${minutes} --seed ${seed} --replicas ${replicas}`
+  const { seed, replicas } = options
+  const again = commandOf(options)
   print(`seed ${seed}; to run it again: ${again}`)
   const cluster = await startCluster({
     replicas,
@@ -113,7 +113,9 @@ async function breakAndCheck(cluster: TestCluster, workload: Workload, run: Run)
       `${verdict.findingsTotal - shown.length} more findings; check the history to see them`,
     )
   }
-  wrong.push(...(await differing(cluster, options.replicas)))
+  const contents = await compare(cluster, options.replicas)
+  if (contents.equal) tell(contents.said)
+  else wrong.push(contents.said)
   return { wrong, untold: verdict.undecided }
 }
 
@@ -139,10 +141,15 @@ async function recovered(cluster: TestCluster, { replicas }: SuiteOptions): Prom
   }
 }
 
-async function differing(cluster: TestCluster, replicas: number): Promise<string[]> {
-  const hashes = await contentHashes(cluster, replicas).catch((error: unknown) => String(error))
-  if (typeof hashes === 'string') return [`the content hashes cannot be compared: ${hashes}`]
-  return hashes.length === 1 ? [] : [`the replicas' content hashes differ: ${hashes.join(', ')}`]
+type Contents = { readonly equal: boolean; readonly said: string }
+
+async function compare(cluster: TestCluster, replicas: number): Promise<Contents> {
+  try {
+    const picture = await contentPicture(cluster, replicas)
+    return contentsOf({ ...picture, replicas })
+  } catch (error) {
+    return { equal: false, said: `the content hashes cannot be compared: ${String(error)}` }
+  }
 }
 
 function summary({ holds, figures }: Verdict, { operations }: Workload): string {

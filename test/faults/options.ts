@@ -1,4 +1,4 @@
-/** The command line of `npm run test:faults`. */
+/** The command line of `npm run test:faults`, read and written. */
 
 import { parseArgs } from 'node:util'
 import { minutesMax } from './workload.ts'
@@ -39,32 +39,49 @@ not be told.`
 /** A command line that cannot be obeyed. */
 export class UsageError extends Error {}
 
-function number(name: string, text: string, range: { least: number; most: number }): number {
+type Range = { readonly least: number; readonly most: number }
+
+function number(name: string, text: string, { least, most }: Range): number {
   const value = Number(text)
-  if (text.trim() !== '' && value >= range.least && value <= range.most) return value
-  throw new UsageError(`--${name}: expected a number from ${range.least} to ${range.most}`)
+  if (text.trim() !== '' && value >= least && value <= most) return value
+  throw new UsageError(`--${name}: expected a number from ${least} to ${most}, not "${text}"`)
+}
+
+function whole(name: string, text: string, { least, most }: Range): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value
+  throw new UsageError(`--${name}: expected a whole number from ${least} to ${most}, not "${text}"`)
 }
 
 /** Undefined: help was asked for. Throws `UsageError`. */
 export function parseOptions(args: readonly string[]): SuiteOptions | undefined {
   const { values } = parse(args)
   if (values.help) return undefined
-  const whole = (name: 'replicas' | 'api' | 'clients' | 'rate', most: number, least = 1) =>
-    Math.trunc(number(name, values[name], { least, most }))
   const seed = values.seed ?? process.env['ORDINAL_SEED'] ?? String(Date.now() % 0x1_0000_0000)
-  const rate = whole('rate', 100_000)
+  const rate = whole('rate', values.rate, { least: 1, most: 100_000 })
   const most = Math.floor(minutesMax(rate))
+  if (!['3', '5'].includes(values.replicas)) {
+    throw new UsageError(`--replicas: expected 3 or 5, not "${values.replicas}"`)
+  }
   return {
     minutes: number('minutes', values.minutes, { least: 0.05, most }),
-    seed: Math.trunc(number('seed', seed, { least: 0, most: 0xffff_ffff })),
-    replicas: whole('replicas', 5, 3),
-    api: whole('api', 9),
-    clients: whole('clients', 256),
+    seed: whole('seed', seed, { least: 0, most: 0xffff_ffff }),
+    replicas: Number(values.replicas),
+    api: whole('api', values.api, { least: 1, most: 9 }),
+    clients: whole('clients', values.clients, { least: 1, most: 256 }),
     rate,
     out: values.out,
     keep: values.keep,
     lie: values.lie,
   }
+}
+
+/** The command that does the same again; not into the same folder, which shows the first run. */
+export function commandOf({ out: _, keep, lie, ...numbers }: SuiteOptions): string {
+  const words = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)])
+  if (keep) words.push('--keep')
+  if (lie) words.push('--lie')
+  return `npm run test:faults -- ${words.join(' ')}`
 }
 
 function parse(args: readonly string[]) {

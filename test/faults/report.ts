@@ -74,6 +74,28 @@ function ms(value: number): string {
   return `${Math.round(value)} ms`
 }
 
+/** Whether all replicas hold the same, in a sentence; `hashes` are those that differ. */
+export function contentsOf(picture: {
+  index: number
+  hashes: readonly string[]
+  replicas: number
+}): {
+  readonly equal: boolean
+  readonly said: string
+} {
+  const { index, hashes, replicas } = picture
+  const [hash] = hashes
+  return hashes.length === 1
+    ? {
+        equal: true,
+        said: `all ${replicas} replicas have the content hash ${hash} at index ${index}`,
+      }
+    : {
+        equal: false,
+        said: `the replicas' content hashes differ at index ${index}: ${hashes.join(', ')}`,
+      }
+}
+
 /** Columns as wide as they need, the first to the left. */
 function layOut(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, at) =>

@@ -1,4 +1,4 @@
-/** The command line of `npm run simulate`. */
+/** The command line of `npm run simulate`, read and written. */
 
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -20,11 +20,16 @@ Ends with 1 at the first run in which something is wrong, after making its sched
 as short as it can be.
 
   --runs N        how many seeds                                              (1000)
-  --seed S        the first one                                             (random)
+  --seed S        the first one, from 0 to 4294967295                       (random)
   --jobs J        processes beside each other           (one for each processor)
-  --keep 0,3,5    only these faults of the schedule (with --runs 1)
+  --keep 0,3,5    only these faults of the schedule, or none (with --runs 1)
   --transcript    print what happened (with --runs 1)
   --help          this text`
+
+const SEED_MAX = 0xffff_ffff
+const JOBS_MAX = 1024
+/** Of `--keep`: no fault at all. */
+const NONE = 'none'
 
 /** A command line that cannot be obeyed. */
 export class UsageError extends Error {}
@@ -32,21 +37,42 @@ export class UsageError extends Error {}
 export function readOptions(args: readonly string[]): SimulateOptions | 'help' {
   const { values } = parse(args)
   if (values.help) return 'help'
-  const runs = whole('runs', values.runs)
+  const runs = whole('runs', values.runs, { least: 1, most: SEED_MAX + 1 })
   if (runs > 1 && (values.keep !== undefined || values.transcript)) {
     throw new UsageError('--keep and --transcript go with --runs 1')
   }
-  const random = () => String(Math.floor(Math.random() * 0x8000_0000))
+  const random = () => String(Math.floor(Math.random() * Math.min(2 ** 31, 2 ** 32 - runs + 1)))
+  const seed = whole('seed', values.seed ?? random(), { least: 0, most: SEED_MAX })
+  if (seed + runs - 1 > SEED_MAX) {
+    throw new UsageError(`--runs: seed ${seed} and ${runs} runs go beyond the last, ${SEED_MAX}`)
+  }
+  const jobs = values.jobs ?? String(availableParallelism())
   return {
     runs,
-    seed: whole('seed', values.seed ?? random()),
-    jobs: whole('jobs', values.jobs ?? String(availableParallelism())),
-    keep: values.keep
-      ?.split(',')
-      .filter((place) => place !== '')
-      .map((place) => whole('keep', place)),
+    seed,
+    jobs: whole('jobs', jobs, { least: 1, most: JOBS_MAX }),
+    keep: values.keep === undefined ? undefined : placesIn(values.keep),
     transcript: values.transcript,
   }
+}
+
+/** The command that does one run again, with all of its transcript. */
+export function replayCommand({ seed, keep }: { seed: number; keep: readonly number[] }): string {
+  const kept = keep.length === 0 ? NONE : keep.join(',')
+  return `npm run simulate -- --runs 1 --seed ${seed} --keep ${kept} --transcript`
+}
+
+/** Places beyond a schedule of this many faults. Throws `UsageError`. */
+export function refuseBeyond(keep: readonly number[], faults: number): void {
+  const beyond = keep.filter((place) => place >= faults)
+  if (beyond.length === 0) return
+  const places = faults === 0 ? 'holds no fault' : `has the places 0 to ${faults - 1}`
+  throw new UsageError(`--keep: the schedule of this seed ${places}, not ${beyond.join(', ')}`)
+}
+
+function placesIn(text: string): number[] {
+  if (text === NONE) return []
+  return text.split(',').map((place) => whole('keep', place, { least: 0, most: SEED_MAX }))
 }
 
 function parse(args: readonly string[]) {
@@ -67,8 +93,10 @@ function parse(args: readonly string[]) {
   }
 }
 
-function whole(name: string, text: string): number {
+function whole(name: string, text: string, range: { least: number; most: number }): number {
+  if (!/^\d+$/.test(text)) throw new UsageError(`--${name}: "${text}" is not a whole number`)
   const value = Number(text)
-  if (Number.isInteger(value) && value >= 0 && value < 0x1_0000_0000) return value
-  throw new UsageError(`--${name}: "${text}" is not a whole number`)
+  if (value < range.least) throw new UsageError(`--${name}: at least ${range.least}, not ${text}`)
+  if (value > range.most) throw new UsageError(`--${name}: at most ${range.most}, not ${text}`)
+  return value
 }

@@ -1,5 +1,7 @@
 /** How far a long command has come: a bar on a terminal, a line now and then elsewhere. */
 
+import { countOf } from './figures.ts'
+
 const BAR_WIDTH = 30
 const EVERY_MS_ON_A_TERMINAL = 200
 const EVERY_MS = 20_000
@@ -26,7 +28,7 @@ export class Progress {
     const every_ms = terminal ? EVERY_MS_ON_A_TERMINAL : EVERY_MS
     if (now_ms - this.#shown_ms < every_ms && done < this.#total) return
     this.#shown_ms = now_ms
-    const line = `${done} of ${this.#total} runs, ${more}`
+    const line = `${done} of ${countOf(this.#total, 'run')}, ${more}`
     if (!terminal) {
       this.#stream.write(`${line}\n`)
       return

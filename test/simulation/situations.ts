@@ -73,8 +73,9 @@ export class Coverage {
     return Object.keys(SITUATIONS).filter((situation) => this.share(situation) < 0.01)
   }
 
-  /** The table, for people. */
+  /** The table, for people. Of a single run: what occurred in it. */
   lines(): string[] {
+    if (this.runs === 1) return this.#linesOfOne()
     const lines = ['situation                 runs    times  what']
     for (const [situation, what] of Object.entries(SITUATIONS)) {
       const share = `${(this.share(situation) * 100).toFixed(1)} %`.padStart(7)
@@ -82,5 +83,14 @@ export class Coverage {
       lines.push(`${situation.padEnd(22)} ${share} ${times}  ${what}`)
     }
     return lines
+  }
+
+  #linesOfOne(): string[] {
+    const lines = ['situation                 times  what']
+    for (const [situation, what] of Object.entries(SITUATIONS)) {
+      const times = this.#times.get(situation) ?? 0
+      if (times > 0) lines.push(`${situation.padEnd(22)} ${String(times).padStart(8)}  ${what}`)
+    }
+    return lines.length === 1 ? ['none of the situations occurred'] : lines
   }
 }

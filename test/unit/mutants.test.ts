@@ -5,10 +5,13 @@ import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
 import { belowTheDisk, simulated } from '../simulation/mutants/catalog.ts'
+import { type Known, renewed } from '../simulation/mutants/known.ts'
 import { editsOf, type Mutant, mutated } from '../simulation/mutants/mutant.ts'
+import { readOptions, UsageError } from '../simulation/mutants/options.ts'
 import { isCatch, type Report } from '../simulation/mutants/runner.ts'
 import { Search } from '../simulation/mutants/search.ts'
 import { failuresIn } from '../simulation/mutants/suite-run.ts'
+import { pageWith, tables } from '../simulation/mutants/table.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const all: readonly Mutant[] = [...simulated, ...belowTheDisk]
@@ -28,6 +31,14 @@ function fault(mutant: Mutant, source: (file: string) => string = read): string 
     return ''
   } catch (error) {
     return `${mutant.name}: ${(error as Error).message}`
+  }
+}
+
+function thrownBy(run: () => unknown): unknown {
+  try {
+    return run()
+  } catch (error) {
+    return error
   }
 }
 
@@ -124,4 +135,54 @@ not ok 1 - outer # time=2ms
     { test: 'inner', message: 'should be equal', assertion: true },
     { test: 'other', message: 'boom', assertion: false },
   ])
+})
+
+t.test(
+  'only what was run is renewed: others stay, and what never ran escapes nothing',
+  async (t) => {
+    const [caught, escaped, other, never] = simulated.map(({ name }) => name)
+    if (!caught || !escaped || !other || !never) throw new Error('four mutants are needed')
+    const row = (name: string, seed: number): Known => {
+      return { name, caughtBy: 'log-matching', seed, message: 'why' }
+    }
+    const known = new Map([row(escaped, 1), row(other, 2)].map((one) => [one.name, one]))
+    const ran = new Set([caught, escaped])
+    const rows = renewed(known, { ran, found: new Map([[caught, row(caught, 3)]]) })
+    t.equal(rows.get(caught)?.seed, 3)
+    t.equal(rows.get(escaped)?.caughtBy, null)
+    t.equal(rows.get(other), known.get(other))
+    t.notOk(rows.has(never))
+    const whole = tables(rows)
+    const lineOf = (name: string) => whole.split('\n').find((line) => line.includes(`\`${name}\``))
+    t.match(lineOf(caught), /log-matching [|] 3 [|] why/)
+    t.match(lineOf(escaped), /[*]{2}escapes[*]{2}/)
+    t.match(lineOf(other), /log-matching [|] 2 /)
+    t.match(lineOf(never), /[|] not run [|]/)
+    t.equal(whole.split('\n').filter((line) => line.startsWith('| `')).length, all.length)
+    const shown = tables(rows, ran).split('\n')
+    t.strictSame(
+      shown.filter((line) => line.startsWith('| `')),
+      [lineOf(caught), lineOf(escaped)],
+    )
+    t.notMatch(shown.join('\n'), /storage suite/, 'a table without rows is not shown')
+    const page = pageWith(read('docs/proof.md'), rows)
+    t.ok(page.includes(whole))
+    t.equal(pageWith(page, rows), page, 'written twice it is the same')
+    t.throws(() => pageWith('nothing', rows), { message: /has no/ })
+  },
+)
+
+t.test('names of mutants are read strictly', async (t) => {
+  const [first] = simulated
+  t.match(readOptions(['--only', first?.name ?? '']), { only: new Set([first?.name]) })
+  t.match(readOptions([]), { only: new Set(all.map(({ name }) => name)) })
+  for (const wrong of [
+    ['--only', ''],
+    ['--only', `${first?.name},`],
+    ['--only', 'nobody'],
+    ['--seeds', '0'],
+    ['--jobs', ''],
+  ]) {
+    t.ok(thrownBy(() => readOptions(wrong)) instanceof UsageError, wrong.join(' '))
+  }
 })

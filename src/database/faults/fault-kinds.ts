@@ -264,5 +264,10 @@ function within(name: string, value_ms: number, range: { least: number; most: nu
 /** `db-1,db-2` or `1,2` → ordinals. */
 function ordinalsOf(text: string): Peers {
   if (text === 'all') return 'all'
-  return text.split(',').map((name) => Number.parseInt(/\d+$/.exec(name)?.[0] as string, 10))
+  return text.split(',').map(ordinalIn)
+}
+
+/** `db-1` or `1` → 1; NaN: the name does not end in a number. */
+export function ordinalIn(name: string): number {
+  return Number.parseInt(/\d+$/.exec(name)?.[0] ?? '', 10)
 }

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url'
 
 export type Known = {
   readonly name: string
-  /** The check, or the test, that failed. */
-  readonly caughtBy: string
+  /** The check, or the test, that failed; null: it was run, and escaped. */
+  readonly caughtBy: string | null
   /** The seed that found it: the first of 1, 2, 3, …; undefined for those of the storage suite. */
   readonly seed?: number
   /** First line of what was said. */
@@ -22,6 +22,21 @@ const FILE = fileURLToPath(new URL('known.json', import.meta.url))
 export function readKnown(): Map<string, Known> {
   const rows = JSON.parse(readFileSync(FILE, 'utf8')) as Known[]
   return new Map(rows.map((row) => [row.name, row]))
+}
+
+/**
+ * What is known after a run: the rows of those that were run are renewed, all others stay. Who is
+ * in neither was not run.
+ */
+export function renewed(
+  known: ReadonlyMap<string, Known>,
+  { ran, found }: { ran: Iterable<string>; found: ReadonlyMap<string, Known> },
+): Map<string, Known> {
+  const rows = new Map(known)
+  for (const name of ran) {
+    rows.set(name, found.get(name) ?? { name, caughtBy: null, message: '' })
+  }
+  return rows
 }
 
 /** Keeps these rows, in this order. */

@@ -17,9 +17,10 @@ export const USAGE = `npm run mutants -- [options]
 
 Plants each mutant in turn and looks for the first seed of the simulator's general schedule that
 finds it (and the storage suite's tests for those below the simulated disk). The seeds that were
-used must pass without a mutant. Writes the table to docs/proof.md. Ends with 1 if one escapes.
+used must pass without a mutant. Writes the table to docs/proof.md, where the rows of the mutants
+that were run are renewed and all others stay. Ends with 1 if one escapes.
 
-  --only NAME[,NAME]  these mutants alone
+  --only NAME[,NAME]  these mutants alone; renews their rows
   --seeds N           seeds 1 to N                                              (2000)
   --jobs J            processes beside each other               (one for each processor)
   --known             try the seed that found it last first; writes nothing
@@ -35,12 +36,12 @@ export function readOptions(args: readonly string[]): MutantOptions | 'help' | '
   if (values.help) return 'help'
   if (values.list) return 'list'
   const all = [...simulated, ...belowTheDisk].map((mutant) => mutant.name)
-  const names = (values.only ?? '').split(',').filter((name) => name !== '')
+  const names = values.only?.split(',') ?? all
   for (const name of names) {
     if (!all.includes(name)) throw new UsageError(`--only: there is no mutant "${name}"`)
   }
   return {
-    only: new Set(names.length === 0 ? all : names),
+    only: new Set(names),
     seeds: whole('seeds', values.seeds),
     jobs: whole('jobs', values.jobs),
     known: values.known,

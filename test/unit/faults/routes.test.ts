@@ -11,16 +11,23 @@ function served(enabled: boolean) {
   const parts = stage()
   const face = new Face({ name: 'db-0', revision: () => 1 })
   const app = createHttpServer({ face, logger: pino({ level: 'silent' }) })
-  registerFaultRoutes(app, face, enabled ? parts.board : undefined)
+  const known: string[] = []
+  const { board } = parts
+  registerFaultRoutes(app, face, enabled ? { board, replicas: () => known } : undefined)
   const ask = async (
     method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     url: string,
-    headers: Record<string, string> = {},
+    { payload, ...headers }: Record<string, string> = {},
   ) => {
-    const answer = await app.inject({ method, url, headers: { host: 'here:1', ...headers } })
+    const answer = await app.inject({
+      method,
+      url,
+      headers: { host: 'here:1', ...headers },
+      ...(payload !== undefined && { payload }),
+    })
     return { status: answer.statusCode, body: answer.json() }
   }
-  return { ...parts, ask }
+  return { ...parts, known, ask }
 }
 
 t.test('a fault is pressed, shown and ended', async (t) => {
@@ -62,6 +69,46 @@ t.test('what is wrong is refused, and nothing begins', async (t) => {
   }
   t.strictSame(board.notes(), [])
   t.equal((await ask('POST', '/faults/kill', { origin: 'http://here:1' })).status, 200)
+})
+
+t.test('a replica that nobody knows is refused, once the others are known', async (t) => {
+  const { board, known, ask } = served(true)
+  t.match(await ask('POST', '/faults/isolate?peers=db-77'), { status: 200 }, 'nobody is known yet')
+  await ask('DELETE', '/faults')
+  known.push('db-0', 'db-1', 'db-2')
+  for (const [query, strangers] of [
+    ['isolate?peers=db-77', 'db-77'],
+    ['isolate?peers=db-1,db-3,9', 'db-3, 9'],
+    ['slow-network?peers=3', '3'],
+  ] as const) {
+    t.match(
+      await ask('POST', `/faults/${query}`),
+      {
+        status: 400,
+        body: {
+          code: 'bad-request',
+          detail: `peers: there is no ${strangers}; known are db-0, db-1, db-2`,
+        },
+      },
+      query,
+    )
+  }
+  t.strictSame(board.notes(), [])
+  for (const query of ['isolate', 'isolate?peers=all', 'isolate?peers=db-0,2', 'slow-disk']) {
+    t.match(await ask('POST', `/faults/${query}`), { status: 200 }, query)
+  }
+})
+
+t.test('a body is refused: parameters go into the query', async (t) => {
+  const { board, ask } = served(true)
+  const refused = { status: 400, body: { code: 'bad-request', detail: /into the query/ } }
+  const payload = '{"for":"1s"}'
+  t.match(await ask('POST', '/faults/pause', { payload }), refused)
+  t.match(await ask('POST', '/faults/pause', { payload, 'content-type': 'text/plain' }), refused)
+  t.match(await ask('DELETE', '/faults/pause', { payload }), refused)
+  t.match(await ask('DELETE', '/faults', { payload }), refused)
+  t.strictSame(board.notes(), [])
+  t.match(await ask('POST', '/faults/pause', { 'content-length': '0' }), { status: 200 })
 })
 
 t.test('where faults are switched off each route says how to switch them on', async (t) => {

@@ -5,8 +5,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { faultType, readFault } from '../../../src/database/faults/fault-kinds.ts'
 import { longestGap, median } from '../../faults/gaps.ts'
-import { parseOptions, UsageError } from '../../faults/options.ts'
+import { commandOf, parseOptions, UsageError } from '../../faults/options.ts'
 import { type Action, planOf, type Step, touchesDisk } from '../../faults/plan.ts'
+import { contentsOf } from '../../faults/report.ts'
 
 const STEPS = 2000
 
@@ -93,6 +94,7 @@ t.test('the longest gap is the one a person would find by looking at all', async
     ),
   )
   t.equal(median([5, 1, 9]), 5)
+  t.equal(median([4444, 5546]), 4995, 'half way between two')
   t.equal(median([]), 0)
 })
 
@@ -104,8 +106,41 @@ t.test('the command line is read strictly', async (t) => {
     ['--minutes', ''],
     ['--seed', '-1'],
     ['--replicas', '9'],
+    ['--replicas', '4'],
+    ['--replicas', '3.5'],
+    ['--replicas', ''],
+    ['--seed', '1.5'],
+    ['--seed', '4294967296'],
+    ['--api', '2.5'],
+    ['--clients', '0x10'],
+    ['--rate', ''],
     ['--speed', '1'],
   ]) {
     t.ok(thrownBy(() => parseOptions(wrong)) instanceof UsageError, wrong.join(' '))
   }
+})
+
+t.test('the command to run it again does the same', async (t) => {
+  const numbers = ['--minutes', '0.5', '--seed', '9', '--replicas', '5', '--api', '1']
+  for (const given of [
+    ['--seed', '7'],
+    [...numbers, '--clients', '3', '--rate', '50', '--lie', '--keep'],
+  ]) {
+    const options = parseOptions(given)
+    if (options === undefined) throw new Error('help was not asked for')
+    const [, words = ''] = commandOf({ ...options, out: 'first run' }).split(' -- ')
+    t.strictSame(parseOptions(words.split(' ')), options, words)
+  }
+})
+
+t.test('equal contents are said as much as different ones', async (t) => {
+  const picture = { index: 812, replicas: 3 }
+  t.strictSame(contentsOf({ ...picture, hashes: ['ab'] }), {
+    equal: true,
+    said: 'all 3 replicas have the content hash ab at index 812',
+  })
+  t.match(contentsOf({ ...picture, hashes: ['ab', 'cd'] }), {
+    equal: false,
+    said: /differ at index 812: ab, cd/,
+  })
 })
