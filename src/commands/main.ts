@@ -184,6 +184,12 @@ function addVerify(program: Command): void {
     .addOption(
       new Option('--check <file>', 'check a saved history, and send nothing').conflicts([
         'url',
+        'duration',
+        'rate',
+        'clients',
+        'keys',
+        'timeout',
+        'readBack',
         'history',
         'prefix',
         'seed',

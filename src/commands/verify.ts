@@ -14,12 +14,19 @@ import { formatDuration } from '../shared/duration.ts'
 import { ClusterError } from '../shared/errors.ts'
 import { ClientTokens } from '../shared/http/client-tokens.ts'
 import { checkHistory } from '../verifier/check-history.ts'
+import { plural, visible } from '../verifier/explain.ts'
 import type { Operation } from '../verifier/history.ts'
-import { judge, plural } from '../verifier/judgement.ts'
+import { judge } from '../verifier/judgement.ts'
 import { reportPage } from '../verifier/page.ts'
-import { type Report, reportDocument, reportText } from '../verifier/report.ts'
+import { failureDocument, type Report, reportDocument, reportText } from '../verifier/report.ts'
 import { type Progress, type Run, runWorkload } from '../verifier/workload/run.ts'
-import { readHistory, requireWritable, writeHistory, writeText } from './verify-files.ts'
+import {
+  readHistory,
+  requireDistinct,
+  requireWritable,
+  writeHistory,
+  writeText,
+} from './verify-files.ts'
 
 export type VerifyCommand = {
   readonly url: readonly string[]
@@ -80,6 +87,8 @@ export async function verifyAndExit(command: VerifyCommand): Promise<void> {
 /** Runs the command. Resolves to its exit code; never rejects. */
 export async function runVerify(command: VerifyCommand, output: VerifyOutput): Promise<0 | 1 | 2> {
   try {
+    const { check, html, history } = command
+    requireDistinct({ '--check': check, '--html': html, '--history': history })
     const report = await (command.check === undefined
       ? verifyCluster(command, output)
       : verifyFile(command.check, command, output))
@@ -94,7 +103,10 @@ export async function runVerify(command: VerifyCommand, output: VerifyOutput): P
     const failure = error instanceof Error ? error : new Error(String(error))
     const expected = failure instanceof VerifyError || 'expected' in failure
     const stack = `unexpected failure, please report it\n${failure.stack ?? failure.message}`
-    output.err(`ordinal: could not tell: ${expected ? failure.message : stack}\n`)
+    output.err(`ordinal: could not tell: ${expected ? visible(failure.message) : stack}\n`)
+    if (command.json === true) {
+      output.out(`${JSON.stringify(failureDocument(failure.message), undefined, 2)}\n`)
+    }
     return 2
   }
 }

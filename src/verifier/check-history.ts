@@ -14,7 +14,7 @@
  * proves the store wrong.
  */
 
-import { counterexampleText, shortText } from './explain.ts'
+import { counterexampleText, plural, shortText } from './explain.ts'
 import type { Finding, FindingType } from './finding.ts'
 import type { Operation } from './history.ts'
 import { HistoryIndex } from './history-index.ts'
@@ -102,7 +102,7 @@ export function checkHistory(
   if (options.finalReads === true && unread.length > 0) {
     const some = unread.slice(0, 3).join(', ')
     const more = unread.length > 3 ? ', …' : ''
-    undecided.add(`${unread.length} keys could not be read in the end (${some}${more})`)
+    undecided.add(`${plural(unread.length, 'key')} could not be read in the end (${some}${more})`)
   }
   const { acknowledged, confirmed, lost } = presence
   return {

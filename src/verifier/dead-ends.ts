@@ -9,7 +9,13 @@
  */
 
 /** How many optional writes of each kind were used on the way. */
-export type Used = { readonly put: number; readonly putIfAbsent: number; readonly remove: number }
+export type Used = {
+  readonly put: number
+  readonly putIfAbsent: number
+  readonly remove: number
+  readonly putUntold: number
+  readonly removeUntold: number
+}
 
 export type Place = {
   readonly hash: number
@@ -59,5 +65,11 @@ function isSame(one: Place, other: Place): boolean {
 }
 
 function isWithin(one: Used, other: Used): boolean {
-  return one.put <= other.put && one.putIfAbsent <= other.putIfAbsent && one.remove <= other.remove
+  return (
+    one.put <= other.put &&
+    one.putIfAbsent <= other.putIfAbsent &&
+    one.remove <= other.remove &&
+    one.putUntold <= other.putUntold &&
+    one.removeUntold <= other.removeUntold
+  )
 }

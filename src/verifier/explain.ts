@@ -96,7 +96,12 @@ function reasonText({ order, culprit }: Counterexample, holder: Operation | unde
     )
   }
   if (holder === undefined && needsPresence(culprit)) {
-    return 'although the key cannot have existed: no put that may have made it was sent by then'
+    const revision = conditionRevision(culprit)
+    const [what, made] =
+      revision === undefined
+        ? ['existed', 'made it']
+        : [`been at revision ${revision}`, 'left it there']
+    return `although the key cannot have ${what}: no put that may have ${made} was sent by then`
   }
   return 'which fits none of the possible orders'
 }
@@ -110,9 +115,25 @@ function restText(order: readonly Operation[], holder: Operation | undefined): s
 }
 
 /** Its answer says that the key existed. */
-function needsPresence({ outcome }: Operation): boolean {
-  if (outcome.type === 'written') return outcome.created === false
+function needsPresence(operation: Operation): boolean {
+  const { outcome } = operation
+  if (outcome.type === 'written') {
+    return outcome.created === false || conditionRevision(operation) !== undefined
+  }
   return outcome.type === 'deleted'
+}
+
+/** `1 write`, `2,000 writes`. */
+export function plural(count: number, noun: string): string {
+  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** On one line, and without what a terminal takes for a command: `\\u001b`. */
+export function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (sign) => {
+    const code = (sign.codePointAt(0) as number).toString(16)
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`
+  })
 }
 
 /** An operation by its shortest name. */

@@ -63,6 +63,8 @@ export function formatEnd(operations: number): string {
 /** Reads a file line by line. Each method throws {@link HistoryFormatError}. */
 export class HistoryParser {
   readonly #operations: Operation[] = []
+  /** Of each operation. */
+  readonly #lines: number[] = []
   readonly #ids = new Set<number>()
   readonly #values = new Set<string>()
   #header: HistoryHeader | undefined
@@ -84,9 +86,11 @@ export class HistoryParser {
         throw this.#wrong(`says ${document['operations']} operations, but there are ${length}`)
       }
       this.#ended = true
+      this.#requireOnly(document, ['end', 'operations'])
       return
     }
     this.#operations.push(this.#operationOf(document))
+    this.#lines.push(this.#line)
   }
 
   /** The whole history, once all lines were added. */
@@ -95,11 +99,40 @@ export class HistoryParser {
     if (!this.#ended) {
       throw new HistoryFormatError(`line ${this.#line} is the last one, and no end: it was cut off`)
     }
+    this.#requireOneAtATime()
     return { header: this.#header, operations: this.#operations }
   }
 
-  #wrong(what: string): HistoryFormatError {
-    return new HistoryFormatError(`line ${this.#line} ${what}`)
+  #wrong(what: string, line = this.#line): HistoryFormatError {
+    return new HistoryFormatError(`line ${line} ${what}`)
+  }
+
+  /** A process whose operation was never answered has given it up when it goes on. */
+  #requireOneAtATime(): void {
+    const until = new Map<number, { return_us: number; line: number }>()
+    const order = this.#operations.map((operation, at) => ({ operation, line: this.#lines[at] }))
+    order.sort((one, other) => {
+      const [first, second] = [one.operation, other.operation]
+      return first.call_us - second.call_us || returnOf(first) - returnOf(second)
+    })
+    for (const { operation, line = 0 } of order) {
+      const { process, call_us, return_us } = operation
+      const before = until.get(process)
+      if (before !== undefined && call_us < before.return_us) {
+        throw this.#wrong(
+          `is called before the operation of line ${before.line} of the same process ${process} ` +
+            'has returned',
+          line,
+        )
+      }
+      if (return_us !== undefined) until.set(process, { return_us, line })
+    }
+  }
+
+  #requireOnly(document: Record<string, unknown>, names: readonly string[]): void {
+    const other = Object.keys(document).find((name) => !names.includes(name))
+    if (other === undefined) return
+    throw this.#wrong(`has a field ${JSON.stringify(other)}, which has no meaning there`)
   }
 
   #parse(text: string): Record<string, unknown> {
@@ -122,11 +155,19 @@ export class HistoryParser {
     if (version !== HISTORY_VERSION) {
       throw this.#wrong(`has version ${JSON.stringify(version)}; ${HISTORY_VERSION} can be read`)
     }
+    this.#requireOnly(document, ['format', 'version', 'finalReads', 'about'])
+    if (finalReads !== undefined && typeof finalReads !== 'boolean') {
+      throw this.#wrong('has neither true nor false in "finalReads"')
+    }
+    if (
+      about !== undefined &&
+      (typeof about !== 'object' || about === null || Array.isArray(about))
+    ) {
+      throw this.#wrong('has no object in "about"')
+    }
     return {
       ...(finalReads === true ? { finalReads } : {}),
-      ...(typeof about === 'object' && about !== null
-        ? { about: about as Record<string, unknown> }
-        : {}),
+      ...(about === undefined ? {} : { about: about as Record<string, unknown> }),
     }
   }
 
@@ -151,6 +192,7 @@ export class HistoryParser {
     if (return_us !== undefined && return_us < call_us) throw this.#wrong('returns before its call')
     const process = fields.whole('process')
     const key = fields.text('key')
+    this.#requireOnly(document, fields.read)
     return { id, process, key, call_us, return_us, action, outcome }
   }
 }
@@ -159,6 +201,8 @@ export class HistoryParser {
 class Fields {
   readonly #document: Record<string, unknown>
   readonly #wrong: (what: string) => HistoryFormatError
+  /** Names that were asked for: those that have a meaning. */
+  readonly read: string[] = []
 
   constructor(document: Record<string, unknown>, wrong: (what: string) => HistoryFormatError) {
     this.#document = document
@@ -166,24 +210,29 @@ class Fields {
   }
 
   has(name: string): boolean {
-    return this.#document[name] !== undefined
+    return this.#at(name) !== undefined
+  }
+
+  #at(name: string): unknown {
+    if (!this.read.includes(name)) this.read.push(name)
+    return this.#document[name]
   }
 
   text(name: string): string {
-    const value = this.#document[name]
+    const value = this.#at(name)
     if (typeof value === 'string') return value
     throw this.#wrong(`has no text in "${name}"`)
   }
 
   whole(name: string): number {
-    const value = this.#document[name]
+    const value = this.#at(name)
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
     throw this.#wrong(`has no whole number in "${name}"`)
   }
 
   time(name: string): number {
-    const value = this.#document[name]
-    if (typeof value === 'number' && value >= 0) return value
+    const value = this.#at(name)
+    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
     throw this.#wrong(`has no time in "${name}"`)
   }
 
@@ -191,8 +240,15 @@ class Fields {
     return this.#wrong(`has ${JSON.stringify(this.#document[name])} in "${name}"`)
   }
 
-  isTrue(name: string): boolean {
-    return this.#document[name] === true
+  flag(name: string): boolean {
+    const value = this.#at(name)
+    if (typeof value === 'boolean') return value
+    throw this.#wrong(`has neither true nor false in "${name}"`)
+  }
+
+  /** Throws if both fields are there. */
+  notBoth(one: string, other: string): void {
+    if (this.has(one) && this.has(other)) throw this.#wrong(`has both "${one}" and "${other}"`)
   }
 
   /** `name` with its value if it is there; nothing if not. */
@@ -201,19 +257,21 @@ class Fields {
   }
 }
 
+function conditionOf(fields: Fields): { readonly condition?: Condition } {
+  fields.notBoth('ifRevision', 'ifAbsent')
+  if (fields.has('ifRevision')) {
+    return { condition: { type: 'revision', revision: fields.whole('ifRevision') } }
+  }
+  return fields.has('ifAbsent') && fields.flag('ifAbsent') ? { condition: { type: 'absent' } } : {}
+}
+
 function actionOf(fields: Fields): Action {
-  const condition: Condition | undefined = fields.has('ifRevision')
-    ? { type: 'revision', revision: fields.whole('ifRevision') }
-    : fields.isTrue('ifAbsent')
-      ? { type: 'absent' }
-      : undefined
-  const conditional = condition === undefined ? {} : { condition }
   const type = fields.text('do')
   switch (type) {
     case 'put':
-      return { type, value: fields.text('value'), ...conditional }
+      return { type, value: fields.text('value'), ...conditionOf(fields) }
     case 'delete':
-      return { type, ...conditional }
+      return { type, ...conditionOf(fields) }
     case 'read':
       return { type, ...fields.optional('unless', (name) => fields.whole(name)) }
     case 'stale-read':
@@ -237,7 +295,7 @@ function outcomeOf(fields: Fields): Outcome {
     case 'written': {
       const revision = fields.whole('revision')
       return fields.has('created')
-        ? { type, revision, created: fields.isTrue('created') }
+        ? { type, revision, created: fields.flag('created') }
         : { type, revision }
     }
     case 'deleted':
@@ -258,4 +316,8 @@ function outcomeOf(fields: Fields): Outcome {
     default:
       throw fields.unknownWord('outcome')
   }
+}
+
+function returnOf({ call_us, return_us }: Operation): number {
+  return return_us ?? call_us
 }

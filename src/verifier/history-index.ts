@@ -89,10 +89,25 @@ export class HistoryIndex {
     return countWhile(openPuts, ({ call_us }) => call_us <= return_us)
   }
 
-  /** A delete of unknown outcome may have taken effect before an operation returned. */
-  openDelete(key: string, until: Operation): boolean {
-    const [first] = this.#keyOf(key).openDeletes
-    return first !== undefined && !isAfter(first, until)
+  /**
+   * Before an operation returned, a delete of unknown outcome may have removed what an acknowledged
+   * write of its key left, or what came after it.
+   */
+  mayBeRemoved(write: Operation, until: Operation): boolean {
+    const { openDeletes, writes, openPuts } = this.#keyOf(write.key)
+    const [firstPut] = openPuts
+    const anyPut = firstPut !== undefined && !isAfter(firstPut, until)
+    for (const open of openDeletes) {
+      if (isAfter(open, until)) return false
+      const { action } = open
+      const condition = action.type === 'delete' ? action.condition : undefined
+      if (condition === undefined) return true
+      if (condition.type === 'absent' || condition.revision < revisionOf(write)) continue
+      // The revision is that of a write which was acknowledged, or of one nobody knows.
+      const named = writes[countUpTo(writes, condition.revision) - 1]
+      if (anyPut || (named !== undefined && revisionOf(named) === condition.revision)) return true
+    }
+    return false
   }
 
   /** A delete that was acknowledged with a higher revision, called before an operation returned. */

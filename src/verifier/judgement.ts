@@ -4,6 +4,7 @@
  */
 
 import type { Verdict } from './check-history.ts'
+import { plural } from './explain.ts'
 import { commonest } from './statistics.ts'
 
 export type Judgement = {
@@ -62,6 +63,16 @@ export function judge(verdict: Verdict, run: Circumstances | undefined): Judgeme
     const others = verdict.undecided.slice(1)
     return { exitCode: 2, headline: `could not tell: ${reason}`, notes: [...others, ...notes] }
   }
+  if (figures.keysUnread > 0) {
+    const were = figures.keysUnread === 1 ? 'was' : 'were'
+    return {
+      exitCode: 2,
+      headline:
+        `linearizable, but ${plural(figures.keysUnread, 'key')} with acknowledged writes ${were} ` +
+        'not read in the end: could not tell whether writes are lost',
+      notes,
+    }
+  }
   return {
     exitCode: 0,
     headline: `linearizable, 0 of ${plural(figures.acknowledged, 'acknowledged write')} lost`,
@@ -88,9 +99,4 @@ function notesOf(run: Circumstances): string[] {
     notes.push('the run ended early: its history had reached the most operations that it may hold')
   }
   return notes
-}
-
-/** `1 write`, `2,000 writes`. */
-export function plural(count: number, noun: string): string {
-  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`
 }

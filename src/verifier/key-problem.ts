@@ -12,7 +12,9 @@
  *   optional   writes of unknown outcome that nobody saw: at any time after their call, or never.
  *   phantom    the state of such a put, known by a revision that an answer told and nothing else.
  *
- * A state that nothing left to explain depends on is as good as any other such one: DEAD.
+ * A state that nothing left to explain depends on is as good as any other such one: DEAD. Only
+ * where a write of unknown outcome is conditional on a revision that no answer told, it matters
+ * whether the revision of such a state may be that one: UNTOLD, left by a put that nobody saw.
  */
 
 import type { Operation } from './history.ts'
@@ -20,8 +22,9 @@ import type { Operation } from './history.ts'
 /** States; the key's puts and phantoms follow. */
 export const ABSENT = 0
 export const DEAD = 1
+export const UNTOLD = 2
 /** The first state of a put. */
-export const FIRST_PUT = 2
+export const FIRST_PUT = 3
 
 /** Conditions; a number from 0 on means exactly this state. */
 export const ANY = -1
@@ -40,6 +43,9 @@ export type OptionalWrites = {
   readonly put: readonly OptionalWrite[]
   readonly putIfAbsent: readonly OptionalWrite[]
   readonly remove: readonly OptionalWrite[]
+  /** On UNTOLD. */
+  readonly putUntold: readonly OptionalWrite[]
+  readonly removeUntold: readonly OptionalWrite[]
   /** Any number of them, from their call on: stands for writes that were left out. */
   readonly anyPut: OptionalWrite | undefined
   readonly anyRemove: OptionalWrite | undefined
@@ -74,6 +80,8 @@ export type KeyProblem = {
   readonly whole: Uint8Array
   readonly phantoms: readonly number[]
   readonly optional: OptionalWrites
+  /** What an optional put leaves that no phantom stands for. */
+  readonly blank: typeof DEAD | typeof UNTOLD
   /** What the key holds at first: ABSENT, or DEAD for a value that nothing here tells of. */
   readonly initial: typeof ABSENT | typeof DEAD
 }

@@ -28,10 +28,11 @@ export type KeyVerdict =
 
 /** Is there an order of the operations of one key that explains all answers? */
 export function judgeKey(
-  operations: readonly Operation[],
+  given: readonly Operation[],
   limits: { readonly steps_max: number; readonly memory_bytes_max: number },
 ): KeyVerdict {
   const { memory_bytes_max } = limits
+  const operations = withoutIdle(given)
   const problem = buildKeyProblem(operations)
   const quick_max = QUICK_STEPS + QUICK_STEPS_PER_OPERATION * problem.operations.length
   let { steps_max } = limits
@@ -62,4 +63,20 @@ export function judgeKey(
     return { type: 'undecided', reason: outcome.reason, steps }
   }
   return { type: 'wrong', counterexample: found, suspects: outcome.suspects, steps }
+}
+
+/**
+ * Without the deletes of unknown outcome that cannot have taken effect: all puts of the key are
+ * known with their revisions, and none has the one that the delete is conditional on.
+ */
+function withoutIdle(operations: readonly Operation[]): readonly Operation[] {
+  const revisions = new Set<number>()
+  for (const { action, outcome } of operations) {
+    if (action.type === 'put' && outcome.type === 'unknown') return operations
+    if (outcome.type === 'written' || outcome.type === 'found') revisions.add(outcome.revision)
+  }
+  return operations.filter(({ action, outcome }) => {
+    if (action.type !== 'delete' || outcome.type !== 'unknown') return true
+    return action.condition?.type !== 'revision' || revisions.has(action.condition.revision)
+  })
 }

@@ -14,7 +14,7 @@
  *   3. States on which nothing left depends are one: DEAD.
  *   4. From DEAD, a put on a present key and all that sees it, if all of it may come next, do. (It
  *      leads from DEAD to DEAD; take it out of its later place, where it led from one state that
- *      nothing depends on to another.)
+ *      nothing depends on to another. UNTOLD serves as well as DEAD and better, so not from there.)
  *   5. Of several that need and leave the same, the one that returns first comes first. (Swap
  *      them.) Optional writes of a kind are taken in order of call, only just before what needs
  *      them.
@@ -27,7 +27,7 @@
 
 import { DeadEnds } from './dead-ends.ts'
 import type { Operation } from './history.ts'
-import { DEAD, type KeyProblem, OBSERVE_NOT, type OptionalWrite } from './key-problem.ts'
+import { FIRST_PUT, type KeyProblem, OBSERVE_NOT, type OptionalWrite } from './key-problem.ts'
 import { movesFrom } from './moves.ts'
 import { type Mark, type Move, Standing } from './standing.ts'
 
@@ -174,7 +174,7 @@ function byState({ kind, before, states }: KeyProblem): readonly (readonly numbe
   const needs: (number[] | undefined)[] = Array.from({ length: states })
   for (let one = 0; one < kind.length; one++) {
     const state = before[one] as number
-    if (state <= DEAD || kind[one] === OBSERVE_NOT) continue
+    if (state < FIRST_PUT || kind[one] === OBSERVE_NOT) continue
     const list = needs[state]
     if (list === undefined) needs[state] = [one]
     else list.push(one)

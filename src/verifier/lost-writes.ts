@@ -85,9 +85,8 @@ function missingWrites(
         (writer !== undefined && isBefore(writer, write)),
     )
   }
-  if (index.openDelete(read.key, read)) return []
   const deleted = writes.findLastIndex((write) => write.outcome.type === 'deleted')
-  return writes.slice(deleted + 1)
+  return writes.slice(deleted + 1).filter((write) => !index.mayBeRemoved(write, read))
 }
 
 function sentence(text: string): string {

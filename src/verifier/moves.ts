@@ -13,6 +13,7 @@ import {
   OBSERVE_NOT,
   type OptionalWrite,
   PRESENT,
+  UNTOLD,
 } from './key-problem.ts'
 import type { Move, Standing } from './standing.ts'
 
@@ -76,6 +77,7 @@ function optionalMoves(standing: Standing, problem: KeyProblem, wanted: Wanted):
   const putOn = callable(standing, optional.putOn.get(state))
   const putIfAbsent = counted('putIfAbsent')
   const put = counted('put')
+  const putUntold = state === UNTOLD ? counted('putUntold') : undefined
   for (const to of targets) {
     if (anyPut !== undefined) {
       moves.push({ write: anyPut, uses: undefined, to })
@@ -86,6 +88,7 @@ function optionalMoves(standing: Standing, problem: KeyProblem, wanted: Wanted):
       moves.push({ write: putIfAbsent, uses: 'putIfAbsent', to })
     }
     if (put !== undefined) moves.push({ write: put, uses: 'put', to })
+    if (putUntold !== undefined) moves.push({ write: putUntold, uses: 'putUntold', to })
   }
   // A delete makes room, also for a put of unknown outcome that wanted no such key.
   const removes = wanted.absent || (putIfAbsent !== undefined && targets.length > 0)
@@ -94,19 +97,29 @@ function optionalMoves(standing: Standing, problem: KeyProblem, wanted: Wanted):
   const removeOn = callable(standing, optional.removeOn.get(state))
   const remove = counted('remove')
   const to = ABSENT
-  if (anyRemove !== undefined) moves.push({ write: anyRemove, uses: undefined, to })
-  else {
-    if (removeOn !== undefined) moves.push({ write: removeOn, uses: undefined, to })
-    if (remove !== undefined) moves.push({ write: remove, uses: 'remove', to })
+  if (anyRemove !== undefined) {
+    moves.push({ write: anyRemove, uses: undefined, to })
+    return moves
   }
+  if (removeOn !== undefined) moves.push({ write: removeOn, uses: undefined, to })
+  if (remove !== undefined) moves.push({ write: remove, uses: 'remove', to })
+  const removeUntold = counted('removeUntold')
+  if (removeUntold === undefined) return moves
+  if (state === UNTOLD) {
+    moves.push({ write: removeUntold, uses: 'removeUntold', to })
+    return moves
+  }
+  // It needs a put that nobody saw before it.
+  if (putOn !== undefined) moves.push({ write: putOn, uses: undefined, to: UNTOLD })
+  if (put !== undefined) moves.push({ write: put, uses: 'put', to: UNTOLD })
   return moves
 }
 
 /** States worth reaching by an optional put. */
 function targetsOf(standing: Standing, problem: KeyProblem, wanted: Wanted): number[] {
   const targets: number[] = []
-  const present = wanted.present && standing.state !== DEAD
-  if (present) targets.push(DEAD)
+  const present = wanted.present && standing.state !== DEAD && standing.state !== UNTOLD
+  if (present) targets.push(problem.blank)
   for (const phantom of problem.phantoms) {
     if (phantom === standing.state || !standing.isNeeded(phantom)) continue
     // Who needs any value now may be served by the one that others will name later.

@@ -1,9 +1,8 @@
 /** The report as one page that needs nothing besides itself: no script, no font, no address. */
 
-import { spanText } from './explain.ts'
+import { plural, spanText } from './explain.ts'
 import type { Finding } from './finding.ts'
 import type { Operation } from './history.ts'
-import { plural } from './judgement.ts'
 import { type Markup, markup, Markup as Raw } from './markup.ts'
 import { changeText, failuresText, type Report, type RunReport, timeText } from './report.ts'
 import { gapChart, runChart } from './run-chart.ts'

@@ -15,6 +15,7 @@ import {
   type OptionalWrites,
   PRESENT,
   PUT,
+  UNTOLD,
 } from './key-problem.ts'
 import { type Names, nameStates, type Requirement, requirementOf } from './requirements.ts'
 
@@ -69,7 +70,10 @@ function assemble(
   const placed = place(required, [...optional, ...any])
   const told = new Set(required.flatMap((one) => (one.kind === OBSERVE_NOT ? [] : [one.before])))
   const unseen = new Set(names.phantoms.filter((state) => !told.has(state)))
-  const writes = sortOptional(optional, placed.optional, { names, unseen })
+  // Of a weakened history nobody can tell which states have revisions that were told.
+  const vague = anyPut !== undefined || present
+  const writes = sortOptional(optional, placed.optional, { names, unseen, vague })
+  const untold = writes.putUntold.length + writes.removeUntold.length > 0
   const anyWrite = (operation: Operation | undefined): OptionalWrite | undefined => {
     if (operation === undefined) return undefined
     const at = optional.length + any.indexOf(operation)
@@ -88,6 +92,7 @@ function assemble(
     ...describeStates({ kind, before, after }, writes, names.states),
     phantoms: names.phantoms,
     optional: { ...writes, anyPut: anyWrite(anyPut), anyRemove: anyWrite(anyRemove) },
+    blank: untold ? UNTOLD : DEAD,
     initial: present ? DEAD : ABSENT,
   }
 }
@@ -123,11 +128,13 @@ function place(required: readonly Requirement[], optional: readonly Operation[])
 function sortOptional(
   operations: readonly Operation[],
   calls: Int32Array,
-  { names, unseen }: { names: Names; unseen: ReadonlySet<number> },
+  given: { names: Names; unseen: ReadonlySet<number>; vague: boolean },
 ): Omit<OptionalWrites, 'anyPut' | 'anyRemove'> {
   const put: OptionalWrite[] = []
   const putIfAbsent: OptionalWrite[] = []
   const remove: OptionalWrite[] = []
+  const { names, unseen, vague } = given
+  const untold = { put: new Map<number, OptionalWrite>(), delete: new Map<number, OptionalWrite>() }
   const putOn = new Map<number, OptionalWrite>()
   const removeOn = new Map<number, OptionalWrite>()
   operations.forEach((operation, at) => {
@@ -140,19 +147,30 @@ function sortOptional(
       if (puts) putIfAbsent.push(write)
       return
     }
-    const state = condition === undefined ? undefined : names.byRevision.get(condition.revision)
-    if (state === undefined || unseen.has(state)) {
-      // Nothing tells which state it means: let it be any.
+    if (condition === undefined) {
       ;(puts ? put : remove).push(write)
       return
     }
-    const on = puts ? putOn : removeOn
-    const other = on.get(state)
-    // At most one of them can take effect: the state is gone then. The first called can do most.
-    if (other === undefined || other.call > write.call) on.set(state, write)
+    const { revision } = condition
+    if (revision === 0) return
+    const state = names.byRevision.get(revision)
+    if (state !== undefined && !unseen.has(state)) addFirst(puts ? putOn : removeOn, state, write)
+    else if (vague) (puts ? put : remove).push(write)
+    // No state whose revision was told is at this one; that of a put which nobody saw may be.
+    else addFirst(untold[action.type], revision, write)
   })
-  for (const list of [put, putIfAbsent, remove]) list.sort((one, other) => one.call - other.call)
-  return { put, putIfAbsent, remove, putOn, removeOn }
+  const putUntold = [...untold.put.values()]
+  const removeUntold = [...untold.delete.values()]
+  for (const list of [put, putIfAbsent, remove, putUntold, removeUntold]) {
+    list.sort((one, other) => one.call - other.call)
+  }
+  return { put, putIfAbsent, remove, putUntold, removeUntold, putOn, removeOn }
+}
+
+/** At most one write on a state takes effect: it is gone then. The first called can do most. */
+function addFirst(writes: Map<number, OptionalWrite>, of: number, write: OptionalWrite): void {
+  const other = writes.get(of)
+  if (other === undefined || other.call > write.call) writes.set(of, write)
 }
 
 function describeStates(

@@ -1,10 +1,10 @@
 /** The report of a run or of a saved history: as plain text and as JSON. */
 
 import type { Verdict } from './check-history.ts'
-import { operationText, shortText, spanText } from './explain.ts'
+import { operationText, plural, shortText, spanText, visible } from './explain.ts'
 import { culpritOf, type Finding } from './finding.ts'
 import type { Operation } from './history.ts'
-import { type Judgement, plural } from './judgement.ts'
+import type { Judgement } from './judgement.ts'
 import { commonest, type Gap, KINDS, type Kind, type Statistics } from './statistics.ts'
 
 export type Report = {
@@ -55,7 +55,7 @@ export function reportText(report: Report): string {
   const { figures } = verdict
   lines.push(
     `Checked ${plural(figures.operations, 'operation')} on ${plural(figures.keys, 'key')}; ` +
-      `${figures.acknowledged.toLocaleString('en')} acknowledged writes, ` +
+      `${plural(figures.acknowledged, 'acknowledged write')}, ` +
       `${figures.confirmed.toLocaleString('en')} confirmed in the end, ${figures.lost} lost.`,
   )
   if (historyFile !== undefined) lines.push(`History: ${historyFile}`)
@@ -66,7 +66,7 @@ export function reportText(report: Report): string {
   if (more > 0) lines.push('', `${plural(more, 'further proof')} not shown here (--json has more).`)
   lines.push('', `Verdict: ${judgement.headline}`)
   for (const note of judgement.notes) lines.push(`  ${note}`)
-  return `${lines.join('\n')}\n`
+  return `${lines.map(visible).join('\n')}\n`
 }
 
 function runLines(run: RunReport): string[] {
@@ -158,12 +158,20 @@ function spanOf({ call_us, return_us }: Operation): string {
   return `${timeText(call_us)} … ${until}`
 }
 
+/** What an exit code says. */
+const HOLDS = { 0: 'yes', 1: 'no', 2: 'undecided' } as const
+
+/** The report for programs where there is none: why nobody can tell. */
+export function failureDocument(error: string): Record<string, unknown> {
+  return { error, verdict: { holds: HOLDS[2], exitCode: 2, headline: `could not tell: ${error}` } }
+}
+
 /** The report for programs. */
 export function reportDocument(report: Report): Record<string, unknown> {
   const { judgement, verdict, run, historyFile } = report
   return {
     verdict: {
-      holds: verdict.holds,
+      holds: HOLDS[judgement.exitCode],
       exitCode: judgement.exitCode,
       headline: judgement.headline,
       notes: judgement.notes,
@@ -194,7 +202,8 @@ function runDocument(run: RunReport): Record<string, unknown> {
   const { statistics, gap, load_us } = run
   const kinds = KINDS.map((kind) => {
     const { latency, condition, ...counts } = countsOf(statistics, kind)
-    const milliseconds = (span_us: number) => Number((span_us / 1000).toFixed(3))
+    const milliseconds = (span_us: number) =>
+      latency.count === 0 ? null : Number((span_us / 1000).toFixed(3))
     return [
       kind,
       {

@@ -195,7 +195,8 @@ export function checkStates(index: HistoryIndex, report: Report): void {
     if (last === undefined) continue
     const revision = acknowledgedRevision(last) as number
     const removed =
-      outcome.type === 'absent' && (last.outcome.type === 'deleted' || index.openDelete(key, read))
+      outcome.type === 'absent' &&
+      (last.outcome.type === 'deleted' || index.mayBeRemoved(last, read))
     if (revision <= shown || removed) continue
     const answer = shown === 0 ? 'no such key' : `revision ${shown}`
     tell(

@@ -77,7 +77,7 @@ function isShown(index: HistoryIndex, write: Operation, read: Operation): boolea
   const { outcome } = read
   if (outcome.type === 'absent') {
     if (write.outcome.type === 'deleted') return true
-    return index.openDelete(read.key, read) || index.deletedAfter(write, read)
+    return index.mayBeRemoved(write, read) || index.deletedAfter(write, read)
   }
   if (outcome.type !== 'found') return true
   if (outcome.revision >= (acknowledgedRevision(write) as number)) {

@@ -10,6 +10,7 @@ import {
   ANY,
   DEAD,
   DELETE,
+  FIRST_PUT,
   type KeyProblem,
   OBSERVE_NOT,
   type OptionalWrite,
@@ -45,7 +46,7 @@ export class Standing {
   readonly #scanOf: Int32Array
   #scan = 0
   #state: number
-  #used: Used = { put: 0, putIfAbsent: 0, remove: 0 }
+  #used: Used = { put: 0, putIfAbsent: 0, remove: 0, putUntold: 0, removeUntold: 0 }
   /** The first return left: what is called after it cannot come next. */
   #horizon = 0
   readonly #order: (number | OptionalWrite)[] = []
@@ -127,14 +128,14 @@ export class Standing {
   /** Rule 2: nothing left needs the state, `one` itself not counted (-1: no such). */
   mayLeave(one: number): boolean {
     const state = this.#state
-    if (state <= DEAD) return true
+    if (state < FIRST_PUT) return true
     const own = one >= 0 && this.#problem.before[one] === state ? 1 : 0
     return this.#needed[state] === own
   }
 
   /** Rule 3. */
   merged(state: number): number {
-    if (state <= DEAD) return state
+    if (state < FIRST_PUT) return state
     return this.#needed[state] === 0 && this.#problem.pinned[state] === 0 ? DEAD : state
   }
 

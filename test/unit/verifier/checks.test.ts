@@ -196,6 +196,29 @@ for (const [name, [found, operations]] of Object.entries(CASES)) {
   })
 }
 
+t.test('a conditional delete of unknown outcome excuses the revision that it names', async (t) => {
+  const lost = (revision: number, more: readonly Operation[] = []) =>
+    checkHistory([
+      put(0, 'a', [0, 10], 5),
+      put(0, 'x', [0, 10], 3, { key: 'other' }),
+      lostRemove(1, [20], { if: { type: 'revision', revision } }),
+      ...more,
+      operation(2, [40, 50], { type: 'read' }, { type: 'absent', seen: 9 }),
+    ])
+  t.match(lost(5), { holds: 'yes', figures: { lost: 0 } })
+  for (const revision of [3, 4, 6]) {
+    const { holds, figures, findings } = lost(revision)
+    t.match({ holds, figures }, { holds: 'no', figures: { lost: 1 } })
+    t.strictSame(
+      findings.map(({ type }) => type),
+      ['not-linearizable', 'lost-write', 'state-mismatch'],
+    )
+    t.equal(findings[0]?.operations.length, 2, 'told by the write and the read')
+  }
+  t.match(lost(6, [lostPut(3, 'b', [15])]), { holds: 'yes', figures: { lost: 0 } })
+  t.match(lost(6, [lostPut(3, 'b', [60])]), { holds: 'no', figures: { lost: 1 } })
+})
+
 t.test('acknowledged writes are counted: confirmed, lost, and unread', async (t) => {
   const operations = [
     put(0, 'a', [0, 10], 1, { key: 'x' }),
@@ -223,7 +246,7 @@ t.test('without the last reads that were wanted nothing is decided', async (t) =
   t.equal(checkHistory(operations).holds, 'yes')
   const { holds, undecided } = checkHistory(operations, { finalReads: true })
   t.equal(holds, 'undecided')
-  t.match(undecided[0], '1 keys could not be read in the end (k)')
+  t.match(undecided[0], '1 key could not be read in the end (k)')
 })
 
 t.test('two puts of one value leave everything undecided', async (t) => {

@@ -1,7 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runVerify, type VerifyCommand } from '../../../src/commands/verify.ts'
+import { formatEnd, formatHeader, formatOperation } from '../../../src/verifier/history-format.ts'
+import { put, read } from './operations.ts'
 import { startServer, startTiny } from './tiny-server.ts'
 
 const COMMAND: VerifyCommand = {
@@ -230,6 +232,93 @@ t.test('a file that cannot be written is refused before the run', async (t) => {
   t.equal(code, 2)
   t.match(lastLine(err), /page\.html cannot be written: ENOTDIR/)
   t.equal(store.requests, 0)
+})
+
+t.test('older files stay whole where there is nothing to write', async (t) => {
+  const folder = t.testdir({ 'old.html': 'page', 'old.jsonl': 'history', 'bad.jsonl': 'hello' })
+  const html = join(folder, 'old.html')
+  const history = join(folder, 'old.jsonl')
+  const dead = await verify({ url: ['http://127.0.0.1:1'], html, history })
+  t.equal(dead.code, 2)
+  const bad = await verify({ check: join(folder, 'bad.jsonl'), html })
+  t.equal(bad.code, 2)
+  t.equal(readFileSync(html, 'utf8'), 'page')
+  t.equal(readFileSync(history, 'utf8'), 'history')
+  t.strictSame(readdirSync(folder).sort(), ['bad.jsonl', 'old.html', 'old.jsonl'])
+  const { url } = await startTiny(t)
+  symlinkSync('old.jsonl', join(folder, 'link'))
+  t.equal((await verify({ url: [url], html, history: join(folder, 'link') })).code, 0)
+  t.match(readFileSync(html, 'utf8'), /^<!doctype html>/i)
+  t.match(readFileSync(history, 'utf8'), /^{"format":"ordinal-history"/, 'what the link names')
+  t.strictSame(readdirSync(folder).sort(), ['bad.jsonl', 'link', 'old.html', 'old.jsonl'])
+})
+
+t.test('one file for two things is refused: 2, one line', async (t) => {
+  const folder = t.testdir({ one: 'old' })
+  const one = join(folder, 'one')
+  symlinkSync('one', join(folder, 'link'))
+  const other = join(folder, 'new')
+  const { url, store } = await startTiny(t)
+  for (const [command, line] of [
+    [{ check: one, html: join(folder, '.', 'one') }, /--check and --html name the same file: /],
+    [{ check: one, html: join(folder, 'link') }, /--check and --html name the same file: /],
+    [{ url: [url], html: other, history: other }, /--html and --history name the same file: /],
+  ] as const) {
+    const { code, out, err } = await verify(command)
+    t.equal(code, 2)
+    t.equal(out, '')
+    t.match(lastLine(err), line)
+  }
+  t.equal(store.requests, 0)
+  t.equal(readFileSync(one, 'utf8'), 'old')
+})
+
+t.test('the report for programs where there is none says why', async (t) => {
+  const folder = t.testdir({ 'some.log': 'hello' })
+  const commands = [{ url: ['http://127.0.0.1:1'] }, { check: join(folder, 'some.log') }]
+  for (const command of commands) {
+    const { code, out, err } = await verify({ ...command, json: true })
+    const { error, verdict } = JSON.parse(out)
+    t.equal(code, 2)
+    t.match(verdict, { holds: 'undecided', exitCode: 2 })
+    t.equal(lastLine(err), `ordinal: could not tell: ${error}`)
+  }
+})
+
+t.test(
+  'the report for programs says of a run without writes what its exit code says',
+  async (t) => {
+    const { url } = await startTiny(t, { refuses: 'writes' })
+    const { code, out } = await verify({ url: [url], json: true })
+    const { verdict, run } = JSON.parse(out)
+    t.equal(code, 2)
+    t.match(verdict, { holds: 'undecided', exitCode: 2 })
+    t.equal(run.byOperation.put.ok, 0)
+    t.strictSame(run.byOperation.put.latency_ms, { p50: null, p90: null, p99: null, max: null })
+  },
+)
+
+t.test('keys that were not read in the end: nobody can tell whether writes are lost', async (t) => {
+  const lines = [
+    formatHeader({}),
+    formatOperation(put(0, 'a', [0, 10], 1)),
+    formatOperation(put(0, 'b', [20, 30], 2)),
+    formatEnd(2),
+  ]
+  const seen = [...lines.slice(0, 3), formatOperation(read(1, 'b', [40, 50], 2)), formatEnd(3)]
+  const folder = t.testdir({ unread: lines.join('\n'), read: seen.join('\n') })
+  const { code, out } = await verify({ check: join(folder, 'unread') })
+  t.equal(code, 2)
+  t.equal(
+    lastLine(out),
+    'Verdict: linearizable, but 1 key with acknowledged writes was not read in the end: ' +
+      'could not tell whether writes are lost',
+  )
+  const { verdict } = JSON.parse((await verify({ check: join(folder, 'unread'), json: true })).out)
+  t.match(verdict, { holds: 'undecided', exitCode: 2 })
+  const whole = await verify({ check: join(folder, 'read') })
+  t.equal(whole.code, 0)
+  t.equal(lastLine(whole.out), 'Verdict: linearizable, 0 of 2 acknowledged writes lost')
 })
 
 t.test('a history without writes proves nothing: 2', async (t) => {

@@ -87,6 +87,16 @@ t.test('the shortest story of a delete that found nothing to delete', async (t) 
   t.match(findings[0]?.explanation, /although the key cannot have existed/)
 })
 
+t.test('the shortest story of a condition on a revision that the key never had', async (t) => {
+  const condition = { type: 'revision', revision: 7 } as const
+  const operations = [put(0, 'a', [0, 10], 1), put(0, 'b', [20, 30], 2, { if: condition })]
+  const { findings } = checkHistory(operations)
+  t.match(
+    findings[0]?.explanation,
+    /the key cannot have been at revision 7: no put that may have left it there was sent by then/,
+  )
+})
+
 t.test('a write of unknown outcome stays in the story where it matters', async (t) => {
   const operations = [
     put(0, 'a', [0, 10], 1),

@@ -68,6 +68,12 @@ const READ = {
 }
 const line = (change: Record<string, unknown>) => JSON.stringify({ ...READ, ...change })
 
+t.test('a process may go on after an operation that was never answered', async (t) => {
+  const lost = line({ do: 'delete', outcome: 'unknown', return_us: undefined })
+  const { operations } = parse([HEADER, lost, line({ id: 1, call_us: 1 }), formatEnd(2)])
+  t.equal(operations.length, 2)
+})
+
 const WRONG: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   'an empty file': [[], /it is empty/],
   'something else': [['hello'], /line 1 is no JSON$/],
@@ -98,6 +104,55 @@ const WRONG: Readonly<Record<string, readonly [readonly string[], RegExp]>> = {
   'a revision that is none': [
     [HEADER, line({ outcome: 'found', saw: 'a', revision: 1.5 })],
     /line 2 has no whole number in "revision"/,
+  ],
+  'a revision as text': [
+    [HEADER, line({ outcome: 'found', saw: 'a', revision: '1' })],
+    /line 2 has no whole number in "revision"/,
+  ],
+  'a field of an unknown name': [
+    [HEADER, line({ if_absent: true })],
+    /line 2 has a field "if_absent", which has no meaning there/,
+  ],
+  'a field that belongs to others': [
+    [HEADER, line({ created: true })],
+    /line 2 has a field "created", which has no meaning there/,
+  ],
+  'a field without a value': [[HEADER, line({ seen: null })], /line 2 has no whole number in "s/],
+  'a condition that is no truth': [
+    [HEADER, line({ do: 'delete', ifAbsent: 'yes' })],
+    /line 2 has neither true nor false in "ifAbsent"/,
+  ],
+  'a created that is no truth': [
+    [HEADER, line({ do: 'put', value: 'a', outcome: 'written', revision: 1, created: 1 })],
+    /line 2 has neither true nor false in "created"/,
+  ],
+  'two conditions': [
+    [HEADER, line({ do: 'delete', ifAbsent: true, ifRevision: 1 })],
+    /line 2 has both "ifRevision" and "ifAbsent"/,
+  ],
+  'a code that is no text': [
+    [HEADER, line({ outcome: 'fail', code: 5 })],
+    /line 2 has no text in "code"/,
+  ],
+  'a process that does two things at a time': [
+    [HEADER, line({ id: 1, call_us: 4, return_us: 9 }), line({ return_us: 5 }), formatEnd(2)],
+    /line 2 is called before the operation of line 3 of the same process 0 has returned/,
+  ],
+  'final reads that are no truth': [
+    ['{"format":"ordinal-history","version":1,"finalReads":"no"}'],
+    /line 1 has neither true nor false in "finalReads"/,
+  ],
+  'an unknown name in the first line': [
+    ['{"format":"ordinal-history","version":1,"finalRead":true}'],
+    /line 1 has a field "finalRead", which/,
+  ],
+  'an unknown name in the last line': [
+    [HEADER, '{"end":true,"operations":0,"sum":0}'],
+    /line 2 has a field "sum", which/,
+  ],
+  'a time without end': [
+    [HEADER, line({}).replace('"return_us":2', '"return_us":1e999')],
+    /line 2 has no time in "return_us"/,
   ],
   'a time before the beginning': [
     [HEADER, line({ call_us: -1 })],

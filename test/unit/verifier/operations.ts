@@ -67,8 +67,9 @@ export function remove(process: number, span: Span, revision: number): Operation
   return operation(process, span, { type: 'delete' }, { type: 'deleted', revision })
 }
 
-export function lostRemove(process: number, span: Span): Operation {
-  return operation(process, span, { type: 'delete' }, { type: 'unknown' })
+export function lostRemove(process: number, span: Span, more: Put = {}): Operation {
+  const condition = more.if === undefined ? {} : { condition: more.if }
+  return operation(process, span, { type: 'delete', ...condition }, { type: 'unknown' }, more.key)
 }
 
 /** A linearizable read that found a value. */

@@ -41,6 +41,18 @@ function reportOf(operations: readonly Operation[]): Report {
   }
 }
 
+t.test('a terminal is shown no commands out of keys and values', async (t) => {
+  const key = 'k\u001b[2J\nVerdict: fine\u202e'
+  const operations = [
+    put(0, 'a\u0007', [0, 10], 1, { key }),
+    operation(1, [20, 30], { type: 'read' }, { type: 'absent' }, key),
+  ]
+  const text = reportText(reportOf(operations))
+  t.notMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
+  t.equal(text.match(/^Verdict: /gm)?.length, 1)
+  t.ok(text.includes('key k\\u001b[2J\\u000aVerdict: fine\\u202e'))
+})
+
 t.test('the page needs nothing besides itself, and escapes what it shows', async (t) => {
   const operations = [
     put(0, NASTY, [0, 10], 1, { key: NASTY }),
