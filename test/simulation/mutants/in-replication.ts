@@ -14,15 +14,17 @@ const KEEP_LOG = 'const keepLog = log.holds(meta)'
 
 /**
  * A leader offers a snapshot before it asks how far the other's log goes: at first, to one whose
- * link broke, and when it first rejects an append. Where it is not needed the leader asks as
- * always. As it is, snapshots hardly ever meet a log that reaches as far as they do.
+ * link broke, and for a while after it first rejected an append; one at a time, since streams wait
+ * for each other. Where none is needed the leader asks as always. As it is, snapshots hardly ever
+ * meet a log that reaches as far as they do.
  */
 const SNAPSHOT_FIRST: readonly Edit[] = [
   {
     file: REPLICATION,
     find: 'if (peer.next <= log.baseIndex) {',
     replace:
-      'const early = log.baseIndex > 0 && peer.offered !== true\n' +
+      'const { size } = state.streaming\n' +
+      '    const early = log.baseIndex > 0 && peer.offered !== true && size === 0\n' +
       '    if (early) peer.offered = true\n' +
       '    if (early || peer.next <= log.baseIndex) {',
   },
@@ -31,7 +33,8 @@ const SNAPSHOT_FIRST: readonly Edit[] = [
     find: 'if (peer.rejected(reply.match, hint)) sendEntriesOrProbe(state, peer)',
     replace:
       'if (!peer.rejected(reply.match, hint)) return\n' +
-      '    if (peer.doubted !== true) peer.offered = !(peer.doubted = true)\n' +
+      '    peer.doubted ??= state.now_ms\n' +
+      '    if (state.now_ms - peer.doubted < 3000) peer.offered = false\n' +
       '    sendEntriesOrProbe(state, peer)',
   },
   {
@@ -42,7 +45,7 @@ const SNAPSHOT_FIRST: readonly Edit[] = [
   {
     file: REPLICATION,
     find: 'if (peer !== undefined) peer.linkLost = true',
-    replace: 'if (peer !== undefined) peer.offered = peer.doubted = !(peer.linkLost = true)',
+    replace: 'if (peer !== undefined) peer.offered = peer.doubted = void (peer.linkLost = true)',
   },
 ]
 
