@@ -132,10 +132,13 @@ export class World {
 
   /** Addresses are few, so that one is given again to another Pod. */
   newAddress(): string {
+    const isFree = (host: string) => this.network.listenerAt(`${host}:7000`) === undefined
+    const all = Array.from({ length: 12 }, (_, at) => `10.0.0.${1 + at}`)
+    // Twins may take all of them.
+    for (let more = all.length; !all.some(isFree); ) all.push(`10.0.0.${1 + more++}`)
     for (;;) {
-      const host = `10.0.0.${1 + this.#addresses.below(12)}`
-      const taken = this.network.listenerAt(`${host}:7000`)
-      if (taken === undefined) return host
+      const host = all[this.#addresses.below(all.length)]
+      if (host !== undefined && isFree(host)) return host
     }
   }
 
