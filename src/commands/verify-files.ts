@@ -21,11 +21,11 @@ import {
 import { basename, dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Operation } from '../verifier/history.ts'
+import { HistoryFormatError } from '../verifier/history-fields.ts'
 import {
   formatEnd,
   formatHeader,
   formatOperation,
-  HistoryFormatError,
   type HistoryHeader,
   HistoryParser,
 } from '../verifier/history-format.ts'
