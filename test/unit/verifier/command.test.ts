@@ -6,6 +6,8 @@ import { formatEnd, formatHeader, formatOperation } from '../../../src/verifier/
 import { put, read } from './operations.ts'
 import { startServer, startTiny } from './tiny-server.ts'
 
+/** Of a run that ends by a condition, not by time. */
+const LONG_MS = 60_000
 const COMMAND: VerifyCommand = {
   url: [],
   duration: 250,
@@ -57,7 +59,8 @@ t.test('a store that is right: 0, and its keys are deleted again', async (t) => 
 t.test('a store that throws writes away: 1, with a counterexample', async (t) => {
   const { url, store } = await startTiny(t, { lies: 'writes' })
   const html = join(t.testdir(), 'page.html')
-  const { code, out } = await verify({ url: [url], html })
+  const until = { signal: store.liedEnough }
+  const { code, out } = await verify({ url: [url], html, duration: LONG_MS }, until)
   t.equal(code, 1)
   t.match(out, /^Verdict: not linearizable: [\d,]+ proofs?/m)
   t.match(out, /^1\. not-linearizable, key verify/m)
@@ -67,8 +70,9 @@ t.test('a store that throws writes away: 1, with a counterexample', async (t) =>
 })
 
 t.test('a store that answers old values: 1', async (t) => {
-  const { url } = await startTiny(t, { lies: 'reads' })
-  const { code, out } = await verify({ url: [url] })
+  const { url, store } = await startTiny(t, { lies: 'reads' })
+  const until = { signal: store.liedEnough }
+  const { code, out } = await verify({ url: [url], duration: LONG_MS }, until)
   t.equal(code, 1)
   t.match(out, /which had replaced that, was acknowledged/)
 })

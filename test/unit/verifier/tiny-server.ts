@@ -19,6 +19,8 @@ export type TinyOptions = {
   readonly replacedAfter_ms?: number
 }
 
+const LIES_ENOUGH = 24
+
 type Stored = { readonly value: string; readonly revision: number; readonly version: number }
 
 class TinyStore {
@@ -29,10 +31,17 @@ class TinyStore {
   #revision = 0
   #writes = 0
   #reads = 0
+  #lies = 0
+  readonly #enough = new AbortController()
   requests = 0
 
   constructor(options: TinyOptions) {
     this.#options = options
+  }
+
+  /** Aborted when it has lied often enough to be found out. */
+  get liedEnough(): AbortSignal {
+    return this.#enough.signal
   }
 
   get keys(): number {
@@ -100,6 +109,7 @@ class TinyStore {
     }
     const revision = this.#revision
     const kept = this.#options.lies !== 'writes' || ++this.#writes % 8 !== 0
+    if (!kept) this.#lied()
     if (kept && stored !== undefined) this.#before.set(key, stored)
     if (request.method === 'DELETE') {
       if (kept) this.#keys.delete(key)
@@ -115,7 +125,9 @@ class TinyStore {
 
   #read(request: IncomingMessage, key: string, response: ServerResponse): void {
     const old = this.#options.lies === 'reads' && ++this.#reads % 8 === 0
-    const stored = (old ? this.#before.get(key) : undefined) ?? this.#keys.get(key)
+    const before = old ? this.#before.get(key) : undefined
+    if (before !== undefined) this.#lied()
+    const stored = before ?? this.#keys.get(key)
     response.setHeader('Ordinal-Revision', this.#revision)
     if (stored === undefined) {
       this.#problem(response, 404, { code: 'not-found' })
@@ -130,6 +142,11 @@ class TinyStore {
     response.setHeader('Ordinal-Version', stored.version)
     if (request.url?.includes('consistency=stale')) response.setHeader('Ordinal-Age-Ms', 0)
     response.writeHead(200).end(stored.value)
+  }
+
+  #lied(): void {
+    this.#lies += 1
+    if (this.#lies === LIES_ENOUGH) this.#enough.abort()
   }
 
   #tag(revision: number): string {
