@@ -6,6 +6,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import { membersOf } from '../database/consensus/membership.ts'
 import { ordinalOf } from '../database/consensus/types.ts'
 import { type ActiveFault, FaultBoard } from '../database/faults/fault-board.ts'
 import { registerFaultMetrics } from '../database/faults/fault-metrics.ts'
@@ -124,7 +125,7 @@ function namesOf(
 ): string[] {
   const membership = replica?.loop?.status().membership
   if (membership === undefined) return []
-  const members = [...membership.voters, ...membership.learners].map(ordinalOf)
+  const members = membersOf(membership).map(ordinalOf)
   const ordinals = new Set([...members, ...found.map(({ ordinal }) => ordinal)])
   const others = [...ordinals].map((ordinal) => own.replace(/\d+$/, String(ordinal)))
   return [...new Set([own, ...others])].sort(new Intl.Collator('en', { numeric: true }).compare)

@@ -121,6 +121,7 @@ function levelFolder(config: ReplicaConfig, log: Logger): DataPlace {
   const patience = { wait_ms: LOCK_WAIT_MS, onWait }
   return {
     prepare: async () => {
+      // Before the lock is asked for, which writes; prepareFolder asks again when it is free.
       await demandKnownFormat(folder)
       await waitUntilFree(probe, patience)
       const prepared = await prepareFolder({ folder, lockHeld: probe, ballast_bytes })
