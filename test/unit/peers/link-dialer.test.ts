@@ -6,16 +6,7 @@ import t from 'tap'
 import { createDialer } from '../../../src/database/peers/link-dialer.ts'
 import { PeerSecret } from '../../../src/database/peers/secret.ts'
 import type { LinkIdentity } from '../../../src/shared/link.ts'
-import { secretFile, startReplica, TableDiscovery } from './replicas.ts'
-
-const API: LinkIdentity = {
-  role: 'api',
-  name: 'api-0',
-  clusterName: 'demo',
-  clusterId: '',
-  ordinal: -1,
-  incarnation: 'api',
-}
+import { API, secretFile, startReplica, TableDiscovery } from './replicas.ts'
 
 t.test('an API server dials a replica and gets its frames back', async (t) => {
   const discovery = new TableDiscovery()

@@ -8,11 +8,12 @@ import { PeerTls } from '../../../src/database/peers/peer-tls.ts'
 import { PeerSecret } from '../../../src/database/peers/secret.ts'
 import { ClusterError } from '../../../src/shared/errors.ts'
 import { REFUSAL_NOTE_MS, SECRET_POLL_MS } from '../../../src/shared/limits.ts'
-import type { LinkIdentity, PeerAddress } from '../../../src/shared/link.ts'
+import type { PeerAddress } from '../../../src/shared/link.ts'
 import { TlsFolder } from '../../../src/shared/tls-folder.ts'
 import { FakeClock } from '../api/fake-clock.ts'
 import { type MountedSecret, notices, tlsContent, tlsSecret } from '../tls/folders.ts'
 import {
+  API,
   connected,
   startReplica,
   TableDiscovery,
@@ -22,15 +23,6 @@ import {
 } from './replicas.ts'
 
 const ZONE = 'db-headless.default.svc.cluster.local'
-const API: LinkIdentity = {
-  role: 'api',
-  name: 'api-0',
-  clusterName: 'demo',
-  clusterId: '',
-  ordinal: -1,
-  incarnation: 'api',
-}
-
 type Log = { lines: string[]; log: { info: Notice; warn: Notice } }
 type Notice = (details: object, message: string) => void
 

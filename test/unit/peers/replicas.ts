@@ -13,7 +13,17 @@ import type {
   TransportHandlers,
 } from '../../../src/database/replica/ports.ts'
 import { ClusterError } from '../../../src/shared/errors.ts'
-import type { Discovery, Link, PeerAddress } from '../../../src/shared/link.ts'
+import type { Discovery, Link, LinkIdentity, PeerAddress } from '../../../src/shared/link.ts'
+
+/** Who an API server says that it is. */
+export const API: LinkIdentity = {
+  role: 'api',
+  name: 'api-0',
+  clusterName: 'demo',
+  clusterId: '',
+  ordinal: -1,
+  incarnation: 'api',
+}
 
 export type Teardown = { teardown(run: () => unknown): void }
 
