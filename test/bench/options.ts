@@ -3,6 +3,7 @@
  */
 
 import { parseArgs } from 'node:util'
+import { UsageError, whole } from '../command-line.ts'
 
 /** What one drive does; each drive does one kind of request only. */
 export type Operation = 'put' | 'get'
@@ -45,9 +46,6 @@ export const USAGE = `npm run bench -- [options]
 
 docs/benchmarks.md says how to read the result.`
 
-/** A command line that cannot be obeyed. */
-export class UsageError extends Error {}
-
 function list<const T extends string>(name: string, text: string, known: readonly T[]): T[] {
   const words = text.split(',').filter((word) => word !== '')
   for (const word of words) {
@@ -57,19 +55,6 @@ function list<const T extends string>(name: string, text: string, known: readonl
   }
   if (words.length === 0) throw new UsageError(`--${name}: expected one of ${known.join(', ')}`)
   return [...new Set(words)] as T[]
-}
-
-function number(name: string, text: string, range: readonly [number, number]): number {
-  const value = Number(text)
-  const [least, most] = range
-  if (text.trim() !== '' && value >= least && value <= most) return value
-  throw new UsageError(`--${name}: expected a number from ${least} to ${most}, not "${text}"`)
-}
-
-function whole(name: string, text: string, range: readonly [number, number]): number {
-  const value = number(name, text, range)
-  if (Number.isInteger(value)) return value
-  throw new UsageError(`--${name}: expected a whole number, not "${text}"`)
 }
 
 function parse(argv: readonly string[]) {
@@ -104,21 +89,21 @@ export function readOptions(argv: readonly string[]): BenchOptions | undefined {
   if (values.help) return undefined
   const connections = values.connections
     .split(',')
-    .map((text) => whole('connections', text, [1, 4096]))
+    .map((text) => whole('connections', text, { least: 1, most: 4096 }))
   return {
-    rounds: whole('rounds', values.rounds, [1, 100]),
+    rounds: whole('rounds', values.rounds, { least: 1, most: 100 }),
     // wrk takes whole seconds only.
-    seconds: whole('seconds', values.seconds, [1, 600]),
+    seconds: whole('seconds', values.seconds, { least: 1, most: 600 }),
     connections: [...new Set(connections)],
     operations: list('only', values.only, ['put', 'get']),
     peers: values.peers === 'none' ? [] : list('peers', values.peers, ['fastify', 'etcd']),
-    keys: whole('keys', values.keys, [1, 1_000_000]),
+    keys: whole('keys', values.keys, { least: 1, most: 1_000_000 }),
     generator: list('generator', values.generator, ['auto', 'wrk', 'own'])[0] ?? 'auto',
     profile: values.profile,
     json: values.json,
     data: values.data,
-    api: whole('api', values.api, [1, 9]),
-    replicas: whole('replicas', values.replicas, [1, 9]),
+    api: whole('api', values.api, { least: 1, most: 9 }),
+    replicas: whole('replicas', values.replicas, { least: 1, most: 9 }),
     peersOnly: values['peers-only'],
   }
 }

@@ -1,6 +1,7 @@
 /** The command line of `npm run test:faults`, read and written. */
 
 import { parseArgs } from 'node:util'
+import { number, UsageError, whole } from '../command-line.ts'
 import { minutesMax } from './workload.ts'
 
 export type SuiteOptions = {
@@ -35,23 +36,6 @@ export const USAGE = `npm run test:faults -- [options]
 
 Exit code 0: nothing is wrong. 1: a wrong answer, states that differ, or no recovery. 2: it could
 not be told.`
-
-/** A command line that cannot be obeyed. */
-export class UsageError extends Error {}
-
-type Range = { readonly least: number; readonly most: number }
-
-function number(name: string, text: string, { least, most }: Range): number {
-  const value = Number(text)
-  if (text.trim() !== '' && value >= least && value <= most) return value
-  throw new UsageError(`--${name}: expected a number from ${least} to ${most}, not "${text}"`)
-}
-
-function whole(name: string, text: string, { least, most }: Range): number {
-  const value = Number(text)
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value
-  throw new UsageError(`--${name}: expected a whole number from ${least} to ${most}, not "${text}"`)
-}
 
 /** Undefined: help was asked for. Throws `UsageError`. */
 export function parseOptions(args: readonly string[]): SuiteOptions | undefined {

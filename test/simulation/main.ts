@@ -1,16 +1,10 @@
 /** `npm run simulate`: many seeds, and what they reached; or the one that failed, made short. */
 
+import { UsageError } from '../command-line.ts'
 import { type Job, type Report, runAll } from './crew.ts'
-import { drawFaults } from './faults.ts'
+import { drawFaults } from './fault-schedule.ts'
 import { countOf, virtualTime } from './figures.ts'
-import {
-  readOptions,
-  refuseBeyond,
-  replayCommand,
-  type SimulateOptions,
-  USAGE,
-  UsageError,
-} from './options.ts'
+import { readOptions, refuseBeyond, replayCommand, type SimulateOptions, USAGE } from './options.ts'
 import { drawParameters } from './parameters.ts'
 import { Progress } from './progress.ts'
 import { runSeed } from './run-seed.ts'

@@ -3,35 +3,25 @@
 import type { Fault } from './faults.ts'
 import type { Hand } from './nemesis.ts'
 
+/** From a place to another. */
+type Way = readonly [from: string, to: string]
+
 export function strikeNetwork(hand: Hand, fault: Fault): void {
   const { network, dns } = hand.world
   switch (fault.type) {
     case 'partition':
-      for (const [from, to] of fault.ways) network.block(from, to)
-      hand.for(fault.for_ms, () => {
-        for (const [from, to] of fault.ways) network.unblock(from, to)
-      })
-      hand.struck(fault)
+      cut(hand, fault, fault.ways)
       return
-    case 'isolate': {
-      const ways = waysOf(hand, fault)
-      for (const [from, to] of ways) network.block(from, to)
-      hand.for(fault.for_ms, () => {
-        for (const [from, to] of ways) network.unblock(from, to)
-      })
-      hand.struck(fault)
+    case 'isolate':
+      cut(hand, fault, waysOf(hand, fault))
       return
-    }
     case 'api-cut': {
       const server = `api-${fault.number}`
       const replica = `db-${fault.ordinal}`
-      network.block(server, replica)
-      network.block(replica, server)
-      hand.for(fault.for_ms, () => {
-        network.unblock(server, replica)
-        network.unblock(replica, server)
-      })
-      hand.struck(fault)
+      cut(hand, fault, [
+        [server, replica],
+        [replica, server],
+      ])
       return
     }
     case 'lull':
@@ -64,10 +54,20 @@ export function strikeNetwork(hand: Hand, fault: Fault): void {
   }
 }
 
-function waysOf({ world }: Hand, fault: Fault & { type: 'isolate' }): [string, string][] {
+/** These ways carry nothing for the fault's time. */
+function cut(hand: Hand, fault: Fault & { for_ms: number }, ways: readonly Way[]): void {
+  const { network } = hand.world
+  for (const [from, to] of ways) network.block(from, to)
+  hand.for(fault.for_ms, () => {
+    for (const [from, to] of ways) network.unblock(from, to)
+  })
+  hand.struck(fault)
+}
+
+function waysOf({ world }: Hand, fault: Fault & { type: 'isolate' }): Way[] {
   const place = `db-${fault.ordinal}`
   const others = world.replicas.map((host) => host.place).filter((other) => other !== place)
-  const ways: [string, string][] = []
+  const ways: Way[] = []
   for (const other of others) {
     if (fault.direction !== 'in') ways.push([place, other])
     if (fault.direction !== 'out') ways.push([other, place])

@@ -2,6 +2,7 @@
 
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { UsageError, whole } from '../command-line.ts'
 
 export type SimulateOptions = {
   readonly runs: number
@@ -30,9 +31,6 @@ const SEED_MAX = 0xffff_ffff
 const JOBS_MAX = 1024
 /** Of `--keep`: no fault at all. */
 const NONE = 'none'
-
-/** A command line that cannot be obeyed. */
-export class UsageError extends Error {}
 
 export function readOptions(args: readonly string[]): SimulateOptions | 'help' {
   const { values } = parse(args)
@@ -91,12 +89,4 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error })
   }
-}
-
-function whole(name: string, text: string, range: { least: number; most: number }): number {
-  if (!/^\d+$/.test(text)) throw new UsageError(`--${name}: "${text}" is not a whole number`)
-  const value = Number(text)
-  if (value < range.least) throw new UsageError(`--${name}: at least ${range.least}, not ${text}`)
-  if (value > range.most) throw new UsageError(`--${name}: at most ${range.most}, not ${text}`)
-  return value
 }

@@ -5,7 +5,7 @@
 
 import { adjustLimits } from './adjustable-limits.ts'
 import { Calm } from './calm.ts'
-import { drawFaults } from './faults.ts'
+import { drawFaults } from './fault-schedule.ts'
 import { Nemesis } from './nemesis.ts'
 import { drawParameters } from './parameters.ts'
 import type { RunOptions, RunResult } from './run-seed.ts'

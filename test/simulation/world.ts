@@ -135,7 +135,7 @@ export class World {
     const isFree = (host: string) => this.network.listenerAt(`${host}:7000`) === undefined
     const all = Array.from({ length: 12 }, (_, at) => `10.0.0.${1 + at}`)
     // Twins may take all of them.
-    for (let more = all.length; !all.some(isFree); ) all.push(`10.0.0.${1 + more++}`)
+    while (!all.some(isFree)) all.push(`10.0.0.${1 + all.length}`)
     for (;;) {
       const host = all[this.#addresses.below(all.length)]
       if (host !== undefined && isFree(host)) return host

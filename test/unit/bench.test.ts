@@ -176,7 +176,7 @@ t.test('a command line that makes no sense is refused', async (t) => {
   })
   t.equal(readOptions(['--help']), undefined)
   const wrong: [string[], RegExp][] = [
-    [['--rounds', '0'], /--rounds: expected a number from 1/],
+    [['--rounds', '0'], /--rounds: expected a whole number from 1/],
     [['--only', 'post'], /"post" is none of put, get/],
     [['--connections', ''], /--connections: expected/],
     [['--what'], /--what/],

@@ -5,11 +5,12 @@
  *   known seeds ──not caught──► seeds 1, 2, 3, … ──► the same seeds without a mutant ──► table
  */
 
+import { UsageError } from '../../command-line.ts'
 import { countOf } from '../figures.ts'
 import { belowTheDisk, simulated } from './catalog.ts'
 import { type Known, readKnown, renewed, writeKnown } from './known.ts'
 import type { DiskMutant, Mutant } from './mutant.ts'
-import { type MutantOptions, readOptions, USAGE, UsageError } from './options.ts'
+import { type MutantOptions, readOptions, USAGE } from './options.ts'
 import { GROUND } from './planting.ts'
 import { Control, Search, searchAll } from './search.ts'
 import { failingUnmutated, runSuites } from './suite-run.ts'

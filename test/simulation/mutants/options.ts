@@ -2,7 +2,11 @@
 
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { UsageError, whole } from '../../command-line.ts'
 import { belowTheDisk, simulated } from './catalog.ts'
+
+const SEEDS_MAX = 1_000_000
+const JOBS_MAX = 1024
 
 export type MutantOptions = {
   /** Names; all when none was given. */
@@ -27,9 +31,6 @@ that were run are renewed and all others stay. Ends with 1 if one escapes.
   --list              the mutants' names and what they break
   --help              this text`
 
-/** A command line that cannot be obeyed. */
-export class UsageError extends Error {}
-
 /** Reads the command line. Throws {@link UsageError}; 'help' and 'list' ask for those texts. */
 export function readOptions(args: readonly string[]): MutantOptions | 'help' | 'list' {
   const { values } = parse(args)
@@ -42,8 +43,8 @@ export function readOptions(args: readonly string[]): MutantOptions | 'help' | '
   }
   return {
     only: new Set(names),
-    seeds: whole('seeds', values.seeds),
-    jobs: whole('jobs', values.jobs),
+    seeds: whole('seeds', values.seeds, { least: 1, most: SEEDS_MAX }),
+    jobs: whole('jobs', values.jobs, { least: 1, most: JOBS_MAX }),
     known: values.known,
   }
 }
@@ -64,12 +65,4 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
-}
-
-function whole(name: string, text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) {
-    throw new UsageError(`--${name}: "${text}" is not a whole number above 0`)
-  }
-  return value
 }
