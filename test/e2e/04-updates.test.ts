@@ -1,6 +1,8 @@
 /** Rolling updates of the replicas under load: what works, what crashes, and what must wait. */
 
 import t, { type Test } from 'tap'
+import { FORMAT_NEWEST } from '../../src/shared/formats.ts'
+import { carriedFormats } from '../contracts/planted-formats.ts'
 import { holdStarts } from './cluster/absent.ts'
 import type { KubeObject } from './cluster/kube.ts'
 import { startLoad, type Verdict, verdictText } from './cluster/load.ts'
@@ -10,6 +12,9 @@ import { until } from './cluster/until.ts'
 const UPDATE_S_MAX = 180
 /** Node refuses to start with it, as an image would that is broken. */
 const CRASHES = ['extraEnv[0].name=NODE_OPTIONS', 'extraEnv[0].value=--no-such-option']
+
+/** A version that reads it and does not write it. */
+const NEXT = FORMAT_NEWEST + 1
 
 const stage = await openStage(t, 'updates')
 const { kube, helm } = stage
@@ -49,6 +54,19 @@ function watchOrder(before: readonly KubeObject[]): { readonly order: number[]; 
       over = true
     },
   }
+}
+
+/** db-2 reads up to `format` and works, while db-0 is of the other version and leads. */
+function bothServe(format: number): Promise<unknown> {
+  return until(`db-2 serves format ${format}, db-0 another one`, async () => {
+    const [first, last] = await Promise.all([store.status(0), store.status(2)])
+    return (
+      last['format'] === format &&
+      first['format'] !== format &&
+      last['role'] === 'follower' &&
+      first['role'] === 'leader'
+    )
+  })
 }
 
 stage.scenario('a rolling update goes 2, 1, 0 and changes the leader twice', async (t) => {
@@ -104,6 +122,36 @@ stage.scenario('an image that crashes stops at db-2; helm rollback repairs it', 
   await load.goesOn()
   const verdict = await load.end()
   t.same(uids((await store.pods('database')).slice(0, 2)), before, 'to the end')
+  held(t, verdict)
+  return verdictText(verdict)
+})
+
+stage.scenario('to format n+1 and back before it is enabled: both serve', async (t) => {
+  const formats = async () => {
+    const statuses = await Promise.all([0, 1, 2].map((ordinal) => store.status(ordinal)))
+    return statuses.map(({ format }) => format as number)
+  }
+  const present = await formats()
+  t.same(present, [FORMAT_NEWEST, FORMAT_NEWEST, FORMAT_NEWEST])
+  const newer = Object.entries(carriedFormats({ FORMAT_NEWEST: NEXT }))
+  const env = newer.map(([name, value]) => ({ name, value }))
+  const load = await startLoad(probe, store)
+  const forwards = helm.upgrade('db', {
+    more: ['--set-json', `extraEnv=${JSON.stringify(env)}`],
+    wait_s: UPDATE_S_MAX,
+  })
+  await bothServe(NEXT)
+  await forwards
+  await store.whole()
+  t.same(await formats(), [NEXT, NEXT, NEXT])
+  await load.goesOn()
+  const backwards = helm.upgrade('db', { wait_s: UPDATE_S_MAX })
+  await bothServe(FORMAT_NEWEST)
+  await backwards
+  await store.whole()
+  t.same(await formats(), present)
+  await load.goesOn()
+  const verdict = await load.end()
   held(t, verdict)
   return verdictText(verdict)
 })

@@ -34,8 +34,8 @@ t.test('what cannot be obeyed is refused, and why is said', async (t) => {
   const cases: readonly [readonly string[], RegExp][] = [
     [['--runs', '0'], /--runs: expected a whole number from 1 to/],
     [['--runs', ''], /--runs: expected a whole number from 1 to 4294967296, not ""/],
-    [['--runs', '1.5'], /not a whole number/],
-    [['--runs', '0x10'], /not a whole number/],
+    [['--runs', '1.5'], /expected a whole number/],
+    [['--runs', '0x10'], /expected a whole number/],
     [['--jobs', '0'], /--jobs: expected a whole number from 1 to/],
     [['--jobs', '-1'], /./],
     [

@@ -11,11 +11,11 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { FORMAT_ENABLED, FORMAT_NEWEST } from '../../../src/shared/formats.ts'
 import { GOLDEN } from '../../contracts/golden.ts'
+import { plantedFormats } from '../../contracts/planted-formats.ts'
 import { startCluster, type TestCluster } from '../harness.ts'
 import { type Load, startLoad } from '../load.ts'
 import { allVoting, contentHashes, statusOf } from '../pictures.ts'
 import { timeout_ms } from '../rounds.ts'
-import { plantedFormats } from './planted-formats.ts'
 
 const CLIENTS = 8
 const GRACE_MS = 20_000

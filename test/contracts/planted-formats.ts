@@ -4,16 +4,27 @@
  * (`FORMAT_NEWEST=2,FORMAT_ENABLED=1`), before the process loads that file.
  */
 
-import { registerHooks } from 'node:module'
+import { readFileSync } from 'node:fs'
+import { registerHooks, stripTypeScriptTypes } from 'node:module'
 
 /** Environment variable with the numbers. */
 const FORMATS_VARIABLE = 'ORDINAL_TEST_FORMATS'
 
 /** What stands before the command line of a process that is to be such a version. */
 export function plantedFormats(formats: Readonly<Record<string, number>>): string[] {
+  const environment = Object.entries(environmentOf(import.meta.url, formats))
+  return ['env', ...environment.map(([name, value]) => `${name}=${value}`)]
+}
+
+/** The environment of such a process elsewhere: this file goes along in it. */
+export function carriedFormats(formats: Readonly<Record<string, number>>): Record<string, string> {
+  const script = stripTypeScriptTypes(readFileSync(new URL(import.meta.url), 'utf8'))
+  return environmentOf(`data:text/javascript,${encodeURIComponent(script)}`, formats)
+}
+
+function environmentOf(preload: string, formats: Readonly<Record<string, number>>) {
   const numbers = Object.entries(formats).map(([name, value]) => `${name}=${value}`)
-  const preload = `--import=${import.meta.url}`
-  return ['env', `NODE_OPTIONS=${preload}`, `${FORMATS_VARIABLE}=${numbers.join(',')}`]
+  return { NODE_OPTIONS: `--import=${preload}`, [FORMATS_VARIABLE]: numbers.join(',') }
 }
 
 const wanted = process.env[FORMATS_VARIABLE]
