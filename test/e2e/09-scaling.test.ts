@@ -1,6 +1,7 @@
 /** More replicas and fewer, in steps and in one, gracefully and cut short: nothing is lost. */
 
 import t from 'tap'
+import { Helm, helms } from './cluster/helm.ts'
 import { startLoad, verdictText } from './cluster/load.ts'
 import { openStage, READY_S_MAX } from './cluster/stage.ts'
 import { until } from './cluster/until.ts'
@@ -8,7 +9,7 @@ import { until } from './cluster/until.ts'
 const SCALE_MS_MAX = 200_000
 
 const stage = await openStage(t, 'scaling')
-const { kube, helm } = stage
+const { kube, helm, namespace } = stage
 const store = stage.store()
 const probe = await stage.probe()
 await helm.install('db', { wait_s: READY_S_MAX })
@@ -60,11 +61,25 @@ stage.scenario('5 → 1 with a grace of 5 s, and back to 5: nothing is lost', as
   return verdictText(verdict)
 })
 
-stage.scenario('after kubectl scale, helm upgrade with the live number', async (t) => {
-  await kube.patch(`${store.apps('statefulsets', 'db')}/scale`, { spec: { replicas: 3 } })
-  await store.whole(3, SCALE_MS_MAX)
-  const live = (await store.statefulSet()).spec.replicas as number
-  await helm.upgrade('db', { set: [`replicaCount=${live}`], wait_s: 180 })
-  t.equal((await store.whole()).replicas.length, 3)
-  t.equal(await store.read('kept'), 'through all sizes')
-})
+for (const [version, command] of Object.entries(await helms())) {
+  stage.scenario(
+    `Helm ${version}: after kubectl scale, an upgrade with the live number`,
+    async (t) => {
+      const own = new Helm(namespace, command)
+      const demo = stage.store(`demo-${version}`)
+      await own.install(demo.release, { wait_s: READY_S_MAX })
+      await demo.whole()
+      await demo.put('kept', 'through all sizes')
+      await kube.patch(`${demo.apps('statefulsets', demo.name)}/scale`, { spec: { replicas: 5 } })
+      await demo.whole(5, SCALE_MS_MAX)
+      // Helm 3 would scale back in silence.
+      if (version !== 'v3') await t.rejects(own.upgrade(demo.release), { message: /conflict/ })
+      const live = (await demo.statefulSet()).spec.replicas as number
+      await own.upgrade(demo.release, { set: [`replicaCount=${live}`], wait_s: 180 })
+      t.equal((await demo.whole(5)).replicas.length, 5)
+      t.equal(await demo.read('kept'), 'through all sizes')
+      await own.call(['uninstall', demo.release, '--wait'])
+      return command
+    },
+  )
+}

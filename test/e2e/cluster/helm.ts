@@ -34,9 +34,11 @@ export type HelmRun = {
 
 export class Helm {
   readonly #namespace: string
+  readonly #command: string
 
-  constructor(namespace: string) {
+  constructor(namespace: string, command = 'helm') {
     this.#namespace = namespace
+    this.#command = command
   }
 
   install(release: string, options: HelmRun = {}): Promise<string> {
@@ -52,12 +54,34 @@ export class Helm {
     const options = { maxBuffer: OUTPUT_BYTES_MAX, timeout: HELM_MS_MAX }
     const all = [...args, '--namespace', this.#namespace]
     try {
-      const { stdout } = await run('helm', all, options)
+      const { stdout } = await run(this.#command, all, options)
       return stdout
     } catch (error) {
       const { stdout, stderr } = error as { stdout?: string; stderr?: string }
-      throw new Error(`helm ${all.join(' ')}\n${stdout ?? ''}${stderr ?? ''}`, { cause: error })
+      throw new Error(`${this.#command} ${all.join(' ')}\n${stdout ?? ''}${stderr ?? ''}`, {
+        cause: error,
+      })
     }
+  }
+}
+
+/** The Helms on the PATH, one of each major version: `{ v4: 'helm', v3: 'helm3' }`. */
+export async function helms(): Promise<Readonly<Record<string, string>>> {
+  const found: Record<string, string> = {}
+  for (const command of ['helm', 'helm3', 'helm4']) {
+    const version = await versionOf(command)
+    if (version !== undefined) found[version] ??= command
+  }
+  return found
+}
+
+async function versionOf(command: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await run(command, ['version', '--template', '{{.Version}}'])
+    return /^v\d+/.exec(stdout)?.[0]
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }
 

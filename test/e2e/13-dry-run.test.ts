@@ -1,0 +1,38 @@
+/**
+ * All that the chart can make is asked of the API server, which checks it strictly and makes
+ * nothing: no refusal, and no warning.
+ */
+
+import t from 'tap'
+import { manifests, render, valueFiles } from '../chart/render.ts'
+import { foreignDefinitions, NEEDS_DEFINITIONS, ResourceTable } from './cluster/resources.ts'
+import { openStage } from './cluster/stage.ts'
+
+const stage = await openStage(t, 'dry-run')
+const { kube, namespace } = stage
+await foreignDefinitions(t, kube)
+const resources = new ResourceTable(kube)
+
+for (const [name, file] of valueFiles()) {
+  const objects = manifests(await render({ files: [file], namespace }))
+  const unknown = await resources.unknown(objects)
+  stage.scenario(
+    `${name}: the API server takes all of it`,
+    async (t) => {
+      t.ok(objects.length > 5, 'there is much of it')
+      for (const object of objects) {
+        const target = await resources.pathOf(object, namespace)
+        const answer = await kube.call(
+          'PATCH',
+          `${target}?dryRun=All&fieldManager=dry-run&force=true&fieldValidation=Strict`,
+          { body: object, type: 'application/apply-patch+yaml' },
+        )
+        const what = `${object.kind} ${object.metadata.name}`
+        t.match(answer.status, /^20[01]$/, `${what}: ${answer.text.slice(0, 300)}`)
+        t.equal(answer.headers['warning'], undefined, `${what}: no warning`)
+      }
+      return `${objects.length} objects`
+    },
+    unknown.length > 0 && `${NEEDS_DEFINITIONS}: ${unknown.join(', ')}`,
+  )
+}
