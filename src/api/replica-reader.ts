@@ -125,7 +125,10 @@ export class ReplicaReader implements Reader {
     const names = pool.replicas.filter((one) => views.has(one.ordinal)).map((one) => one.name)
     const servedBy = [name, ...names].join(', ')
     const source = { revision: merged.revision, history: merged.history, servedBy }
-    return { document: merged, source }
+    const { code, missing } = diagnose(pool)
+    // Of a leader without a problem there is only to say that nothing was asked of it in time.
+    const problem = code === 'deadline-exceeded' ? undefined : code
+    return { document: { ...merged, problem, missing }, source }
   }
 
   #pause(delay_ms: number): Promise<void> {

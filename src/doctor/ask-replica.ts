@@ -3,7 +3,7 @@
  * what it sees of the cluster. This needs the peers' secret and certificates, and no client token.
  */
 
-import { FRAME, type StatusFrame } from '../database/kv/frame-types.ts'
+import { type ClusterView, FRAME, type StatusFrame } from '../database/kv/frame-types.ts'
 import { decodeQueryReply, decodeStatus, encodeQuery } from '../database/kv/frames.ts'
 import type { Clock } from '../shared/clock.ts'
 import { ClusterError } from '../shared/errors.ts'
@@ -18,7 +18,7 @@ export type ReplicaAnswer = { readonly status: StatusFrame; readonly cluster: Cl
 export function askReplica(link: Link, clock: Clock, timeout_ms: number): Promise<ReplicaAnswer> {
   return new Promise<ReplicaAnswer>((resolve, reject) => {
     let status: StatusFrame | undefined
-    let cluster: ClusterDocument | undefined
+    let cluster: ClusterView | undefined
     const timer = clock.after(timeout_ms, () => {
       reject(new ClusterError('deadline-exceeded', `no answer within ${timeout_ms} ms`))
       link.close()
@@ -43,7 +43,8 @@ export function askReplica(link: Link, clock: Clock, timeout_ms: number): Promis
         link.close()
       }
       if (status === undefined || cluster === undefined) return
-      resolve({ status, cluster })
+      const { problem, missing } = status
+      resolve({ status, cluster: { ...cluster, problem, missing } })
       link.close()
     }
     link.send(FRAME.query, [encodeQuery(QUERY_FRAME, { type: 'cluster' })].flat())

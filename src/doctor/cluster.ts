@@ -36,8 +36,12 @@ function leaderFinding({ leader, term, clusterId }: ClusterDocument): Finding {
   return finding.warning(text, 'the lowest ordinal leads again once it is well for some seconds')
 }
 
-function quorumFinding({ replicas, leader }: ClusterDocument): Finding {
+function quorumFinding({ replicas, leader, problem, missing }: ClusterDocument): Finding {
   const finding = about('quorum', '-')
+  if (problem === 'quorum-lost') {
+    // Who is listed need not be who is missed: an empty disk has the name, and no vote.
+    return finding.failed(`a majority is missing: ${missing.join(', ')}`, NO_QUORUM)
+  }
   const voters = replicas.filter(({ role }) => role !== 'learner')
   const heard = voters.filter(({ role }) => role !== 'unreachable')
   const text = `${heard.length} of ${voters.length} voters are heard`

@@ -112,12 +112,15 @@ export const ClusterDocument = Type.Object({
       why: Type.Union([Type.Literal('lowest ordinal'), Type.Literal('stand-in')]),
     }),
   ),
+  problem: maybe(Type.String({ description: 'what keeps the cluster from working' })),
+  missing: Type.Array(Type.String(), { description: 'members that nobody hears' }),
   replicas: Type.Array(ReplicaDocument),
 })
 /** The document with its lists read-only, as the server hands it on. */
 export type ClusterDocument = Readonly<
-  Omit<Static<typeof ClusterDocument>, 'replicas' | 'leader'>
+  Omit<Static<typeof ClusterDocument>, 'replicas' | 'leader' | 'missing'>
 > & {
+  readonly missing: readonly string[]
   readonly leader: Readonly<NonNullable<Static<typeof ClusterDocument>['leader']>> | undefined
   readonly replicas: readonly (Omit<ReplicaDocument, 'notes'> & {
     readonly notes: readonly string[]

@@ -31,6 +31,12 @@ t.test('a missing replica fails, a missing majority fails the quorum', async (t)
   const lost = short(clusterFindings(two))
   t.match(lost[0], /^failed leader -: nobody leads/)
   t.match(lost[1], /^failed quorum -: 1 of 3 voters are heard/)
+  // Two of three came back with empty disks: they have the names, and no votes.
+  const rows = [row(0, 'learner'), row(1, 'learner'), row(2, 'candidate')]
+  const empty = { ...picture(rows, undefined), problem: 'quorum-lost', missing: ['db-0', 'db-1'] }
+  const [, quorum] = clusterFindings(empty)
+  t.match(quorum, { state: 'failed', text: 'a majority is missing: db-0, db-1' })
+  t.match(quorum?.remedy, /ordinal bootstrap --force/)
 })
 
 t.test('a learner is no voter; who lags, and what a replica notes, is a warning', async (t) => {

@@ -31,7 +31,8 @@ export function picture(
   replicas: readonly Row[],
   leader: ClusterDocument['leader'],
 ): ClusterDocument {
-  return { clusterId: 'c', name: 'db', history: 'h', revision: 9, term: 4, leader, replicas }
+  const cluster = { clusterId: 'c', name: 'db', history: 'h', revision: 9, term: 4 }
+  return { ...cluster, leader, problem: undefined, missing: [], replicas }
 }
 
 /** One that its lowest ordinal leads. */

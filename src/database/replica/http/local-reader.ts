@@ -51,7 +51,9 @@ export class LocalReader implements Reader {
   }
 
   async cluster(): Promise<{ document: ClusterDocument; source: AnswerSource }> {
-    return { document: this.#replica.views.cluster(), source: this.#source() }
+    const { views } = this.#replica
+    const { problem, missing } = views.status()
+    return { document: { ...views.cluster(), problem, missing }, source: this.#source() }
   }
 
   whoami(): Readonly<Record<string, unknown>> {
