@@ -21,6 +21,7 @@ import type { Report } from './events.ts'
 import { lastLine } from './log-file.ts'
 import type { ChildPlan } from './plan.ts'
 import { type RestartPolicy, restartPause } from './restart-pause.ts'
+import { type Alarm, wakeAfter } from './wake.ts'
 
 export type ChildState = 'running' | 'paused' | 'stopping' | 'waiting' | 'stopped'
 
@@ -47,6 +48,8 @@ export class Child {
   #wanted: 'up' | 'restart' | 'down' = 'down'
   #timer: Timer | undefined
   #killTimer: Timer | undefined
+  /** Of a pause. */
+  #alarm: Alarm | undefined
   #started_ms = 0
   #pause_ms = 0
   #restarts = 0
@@ -98,7 +101,9 @@ export class Child {
   pause(for_ms: number): void {
     if (this.#state !== 'running' && this.#state !== 'paused') return
     this.#timer?.cancel()
+    this.#alarm?.cancel()
     this.#process?.kill('SIGSTOP')
+    this.#alarm = this.pid === undefined ? undefined : wakeAfter(this.pid, for_ms)
     this.#state = 'paused'
     this.#options.report({ type: 'paused', name: this.plan.name, for_ms })
     this.#timer = this.#options.clock.after(for_ms, () => this.resume())
@@ -108,6 +113,7 @@ export class Child {
   resume(): void {
     if (this.#state !== 'paused') return
     this.#timer?.cancel()
+    this.#alarm?.cancel()
     this.#process?.kill('SIGCONT')
     this.#state = 'running'
     this.#options.report({ type: 'resumed', name: this.plan.name })
@@ -187,6 +193,7 @@ export class Child {
     this.#process = undefined
     this.#lastExit = how
     this.#timer?.cancel()
+    this.#alarm?.cancel()
     this.#killTimer?.cancel()
     if (this.#wanted === 'down') {
       this.#state = 'stopped'
@@ -201,7 +208,8 @@ export class Child {
       this.#state = 'waiting'
       const pause_ms = this.#pause_ms
       const byItself = !asked && how.startsWith('exited') && ran_ms < EARLY_MS
-      void this.#lastWords(byItself).then((said) => this.#tell(how, pause_ms, said))
+      const words = byItself ? this.lastWords() : Promise.resolve(undefined)
+      void words.then((said) => this.#tell(how, pause_ms, said))
       this.#timer = this.#options.clock.after(pause_ms, () => {
         this.#restarts += 1
         this.#launch()
@@ -210,8 +218,8 @@ export class Child {
     for (const resolve of this.#onExit.splice(0)) resolve()
   }
 
-  async #lastWords(wanted: boolean): Promise<string | undefined> {
-    if (!wanted) return undefined
+  /** What it printed last, for people; undefined: nothing. */
+  async lastWords(): Promise<string | undefined> {
     try {
       return (await lastLine(this.plan.logFile)) || undefined
     } catch (error) {

@@ -37,6 +37,11 @@ function describe(event: LocalEvent, paint: Paint): string | undefined {
       const since = after_ms === undefined ? 'again' : `after ${formatDuration(after_ms)}`
       return `${paint('green', 'ready')} ${paint('dim', since)}`
     }
+    case 'slow': {
+      const said = event.said === undefined ? '' : `: ${event.said}`
+      const since = `not ready after ${formatDuration(event.after_ms)}`
+      return `${paint('yellow', since)}${said}`
+    }
     case 'unready':
       return paint('yellow', 'not ready')
     case 'exited':

@@ -9,10 +9,11 @@
 
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { ClusterError } from '../shared/errors.ts'
+import { makeFolder } from '../shared/make-folder.ts'
 
 const SECRET_BYTES = 32
 
@@ -37,26 +38,6 @@ async function owner(pidFile: string): Promise<number | undefined> {
   } catch (error) {
     // EPERM: it lives, under another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM' ? pid : undefined
-  }
-}
-
-/**
- * Makes a folder and those above it. `mkdir`'s own `recursive` never ends where a folder that is
- * there cannot have any in it and calls that ENOENT, as `/proc` does.
- */
-async function makeFolder(path: string): Promise<void> {
-  const absent: string[] = []
-  for (let above = path; !(await isThere(above)); above = dirname(above)) absent.push(above)
-  for (const folder of absent.reverse()) await mkdir(folder)
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
   }
 }
 
@@ -92,6 +73,7 @@ export async function openDataFolder(
   path: string,
   options: { ephemeral: boolean },
 ): Promise<DataFolder> {
+  if (path === '') throw new ClusterError('invalid-config', '--data names no folder: it is empty')
   const absolute = resolve(path)
   try {
     if (!options.ephemeral) return await prepare(absolute, false)

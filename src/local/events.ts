@@ -10,6 +10,14 @@ export type LocalEvent =
     }
   | { readonly type: 'unready'; readonly name: string }
   | {
+      /** It runs, and is not ready though it has had time. */
+      readonly type: 'slow'
+      readonly name: string
+      readonly after_ms: number
+      /** The last line it printed. */
+      readonly said: string | undefined
+    }
+  | {
       readonly type: 'exited'
       readonly name: string
       /** `exited with code 1`, `was killed by SIGKILL`. */

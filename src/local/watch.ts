@@ -14,6 +14,8 @@ const INTERVAL_MS = 1000
 /** Until a child is ready it is asked more often, so that a start looks as quick as it is. */
 const INTERVAL_STARTING_MS = 100
 const TIMEOUT_MS = 1000
+/** A start takes longer than that only if something is in its way. */
+const SLOW_MS = 10_000
 
 export type Leader = { readonly name: string; readonly term: number }
 
@@ -23,6 +25,8 @@ type Seen = {
   readyPid: number | undefined
   /** The process that was seen ready before, for telling a first time from another one. */
   lastReadyPid: number | undefined
+  /** The process of which it was said that it takes long. */
+  slowPid: number | undefined
   role: string | undefined
   term: number
   timer: Timer | undefined
@@ -55,6 +59,7 @@ export class Watch {
         child,
         readyPid: undefined,
         lastReadyPid: undefined,
+        slowPid: undefined,
         role: undefined,
         term: 0,
         timer: undefined,
@@ -109,6 +114,7 @@ export class Watch {
     seen.role = typeof role === 'string' ? role : undefined
     seen.term = typeof term === 'number' ? term : 0
     this.#settle(seen, readyz?.status === 200 ? pid : undefined)
+    await this.#tellSlow(seen)
     this.#findLeader()
     this.#next(seen, seen.readyPid === undefined ? INTERVAL_STARTING_MS : INTERVAL_MS)
   }
@@ -126,6 +132,17 @@ export class Watch {
     } else if (seen.child.state === 'running' && seen.child.pid === before) {
       this.#report({ type: 'unready', name })
     }
+  }
+
+  /** Once for each process: the reason stands in its log, where nobody looks. */
+  async #tellSlow(seen: Seen): Promise<void> {
+    const { child } = seen
+    const { pid, uptime_ms: after_ms } = child
+    if (seen.readyPid !== undefined || seen.lastReadyPid === pid || seen.slowPid === pid) return
+    if (child.state !== 'running' || after_ms < SLOW_MS) return
+    seen.slowPid = pid
+    const said = await child.lastWords()
+    if (!this.#closed) this.#report({ type: 'slow', name: child.plan.name, after_ms, said })
   }
 
   #findLeader(): void {

@@ -56,6 +56,13 @@ t.test('a folder that cannot be written is one line', async (t) => {
   })
 })
 
+t.test('a folder without a name is refused: it would be the present one', async (t) => {
+  await t.rejects(openDataFolder('', { ephemeral: false }), {
+    code: 'invalid-config',
+    message: /^--data names no folder/,
+  })
+})
+
 t.test('folders above it are made; where none can be, it does not try for ever', async (t) => {
   const path = join(t.testdir({}), 'a', 'b', 'c')
   const folder = await openDataFolder(path, { ephemeral: false })
