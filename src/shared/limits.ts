@@ -5,6 +5,9 @@
 
 export const KEY_BYTES_MAX = 1024
 export const VALUE_BYTES_MAX = 1024 * 1024
+
+/** A refused body is read up to this many bytes, so that its sender sees the refusal. */
+export const REFUSED_BODY_BYTES_MAX = 64 * 1024 * 1024
 export const CONTENT_TYPE_BYTES_MAX = 255
 /** Revisions (ETags) one condition may list. */
 export const CONDITION_REVISIONS_MAX = 256

@@ -5,6 +5,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { ClusterError } from '../errors.ts'
+import { REFUSED_BODY_BYTES_MAX } from '../limits.ts'
 
 const EMPTY = Buffer.alloc(0)
 
@@ -26,6 +27,7 @@ export function readBody(request: IncomingMessage, bytes_max: number, done: Body
     return
   }
   if (announced !== undefined && announced > bytes_max) {
+    request.on('data', drain(request))
     done(tooLarge(bytes_max), undefined)
     return
   }
@@ -38,8 +40,12 @@ export function readBody(request: IncomingMessage, bytes_max: number, done: Body
     over = true
     done(error, body)
   }
+  const discard = drain(request)
   request.on('data', (chunk: Buffer) => {
-    if (over) return
+    if (over) {
+      discard(chunk)
+      return
+    }
     size += chunk.length
     if (size > bytes_max) {
       first = undefined
@@ -53,6 +59,19 @@ export function readBody(request: IncomingMessage, bytes_max: number, done: Body
     finish(undefined, rest === undefined ? (first ?? EMPTY) : Buffer.concat(rest, size))
   })
   request.on('error', () => finish(undefined, undefined))
+}
+
+/**
+ * Takes what is left of a refused body and throws it away: a connection that is closed while bytes
+ * come in is reset, and the client may never see why it was refused (RFC 9112 §9.6). What does not
+ * end within {@link REFUSED_BODY_BYTES_MAX} is cut off after all.
+ */
+function drain(request: IncomingMessage): (chunk: Buffer) => void {
+  let drained = 0
+  return (chunk) => {
+    drained += chunk.length
+    if (drained > REFUSED_BODY_BYTES_MAX) request.destroy()
+  }
 }
 
 function tooLarge(bytes_max: number): ClusterError {

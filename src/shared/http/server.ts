@@ -25,7 +25,13 @@ import { createSecureServer } from './secure-server.ts'
 const NO_QUERY: Record<string, string> = Object.freeze({})
 /** Idle connections stay open longer than those of common balancers and proxies (60 s). */
 const KEEP_ALIVE_MS = 72_000
-const TIMES = { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_RECEIVE_MS_MAX } as const
+/** How late a request that takes too long may be found out; Node's own 30 s are half of its time. */
+const TIMES_CHECK_MS = 5000
+const TIMES = {
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  requestTimeout: REQUEST_RECEIVE_MS_MAX,
+  connectionsCheckingInterval: TIMES_CHECK_MS,
+} as const
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /** Who may come in, and how; what is absent lets everybody in, over plain HTTP. */

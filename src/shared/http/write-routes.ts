@@ -23,8 +23,6 @@ import type { WriteCommand, WriteGate, WriteResult, WriteTaker } from './write-t
 const OCTETS = 'application/octet-stream'
 /** What curl says unless told otherwise; nobody means it. */
 const FORM = 'application/x-www-form-urlencoded'
-/** A refused body larger than this is not read to its end: the connection is closed instead. */
-const DRAINED_BYTES_MAX = 16 * 1024 * 1024
 
 export type WriteContext = {
   readonly face: Face
@@ -116,8 +114,7 @@ function handlePut(context: WriteContext, route: RouteCount, write: Write): void
     if (value === undefined) {
       admission.leave(held)
       if (error === undefined) return
-      const close = announced === undefined || announced > DRAINED_BYTES_MAX
-      refuse(face, route, { reply, error, close })
+      refuse(face, route, { reply, error })
       return
     }
     const command: WriteCommand = {
@@ -199,11 +196,10 @@ function conditionFailed(history: string, revision: number): ClusterError {
 function refuse(
   face: Face,
   route: RouteCount,
-  refused: { reply: FastifyReply; error: unknown; close?: boolean },
+  refused: { reply: FastifyReply; error: unknown },
 ): void {
   const error = toClusterError(refused.error)
   if (error.code === 'internal') throw refused.error
-  if (refused.close === true) refused.reply.raw.setHeader('Connection', 'close')
   face.problem(refused.reply, route, withOutcome(error, 'not-applied'))
 }
 

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { readBody } from '../../../src/shared/http/body.ts'
 import { Face } from '../../../src/shared/http/face.ts'
 import { createHttpServer } from '../../../src/shared/http/server.ts'
+import { REFUSED_BODY_BYTES_MAX } from '../../../src/shared/limits.ts'
 import { until } from '../api/fake-clock.ts'
 
 /** A server with one route, `PUT /`, whose calls are answered by hand. */
@@ -86,5 +87,57 @@ t.test('what is wrong behind a request is no answer to that request', async (t) 
     await once(stand.socket, 'close')
     t.equal(stand.calls.length, 1, 'the request runs')
     t.equal(stand.text, '', 'it may take effect, and nothing else is said')
+  }
+})
+
+t.test('a body that is too large is refused and read away, its connection stays', async (t) => {
+  for (const length of ['chunked', 'announced']) {
+    const stand = await stage(t)
+    const size = 4 * 1024 * 1024
+    const chunk = Buffer.alloc(64 * 1024)
+    const head = length === 'chunked' ? 'Transfer-Encoding: chunked' : `Content-Length: ${size}`
+    stand.socket.write(`${HEAD}${head}\r\n\r\n`)
+    for (let sent = 0; sent < size; sent += chunk.length) {
+      if (length === 'chunked') stand.socket.write(`${chunk.length.toString(16)}\r\n`)
+      if (!stand.socket.write(chunk)) await once(stand.socket, 'drain')
+      if (length === 'chunked') stand.socket.write('\r\n')
+      stand.calls[0]?.code(413).send()
+      stand.calls.length = 0
+    }
+    if (length === 'chunked') stand.socket.write('0\r\n\r\n')
+    stand.socket.write(`${HEAD}Content-Length: 1\r\n\r\nx`)
+    await until('the next request is there', () => stand.calls.length > 0)
+    stand.calls[0]?.code(201).send()
+    await until('it is answered', () => stand.text.includes(' 201 '))
+    t.match(stand.text, /^HTTP\/1.1 413 .*HTTP\/1.1 201 /s, length)
+  }
+})
+
+t.test('a refused body that does not end is cut off', async (t) => {
+  for (const length of ['chunked', 'announced']) {
+    const stand = await stage(t)
+    const chunk = Buffer.alloc(1024 * 1024)
+    const endless = `Content-Length: ${2 * REFUSED_BODY_BYTES_MAX}`
+    const head = length === 'chunked' ? 'Transfer-Encoding: chunked' : endless
+    stand.socket.write(`${HEAD}${head}\r\n\r\n`)
+    let closed = false
+    let sent = 0
+    stand.socket
+      .on('error', () => undefined)
+      .on('close', () => {
+        closed = true
+      })
+    while (!closed && sent < 2 * REFUSED_BODY_BYTES_MAX) {
+      if (length === 'chunked') stand.socket.write(`${chunk.length.toString(16)}\r\n`)
+      if (!stand.socket.write(chunk)) {
+        await new Promise((resolve) => stand.socket.once('drain', resolve).once('close', resolve))
+      }
+      if (length === 'chunked') stand.socket.write('\r\n')
+      sent += chunk.length
+      stand.calls.shift()?.code(413).send()
+    }
+    t.ok(closed, `${length}: cut off`)
+    t.ok(sent >= REFUSED_BODY_BYTES_MAX, 'after as much as is allowed')
+    t.match(stand.text, /^HTTP\/1.1 413 /, 'the refusal came first')
   }
 })
