@@ -6,6 +6,7 @@
  * which of both runs it. A value that is wrong is one line that names its variable.
  */
 
+import { Resolver } from 'node:dns'
 import { hostname } from 'node:os'
 import type Type from 'typebox'
 import type { Static } from 'typebox'
@@ -144,12 +145,24 @@ function checkedDuration(value: string): number {
   return parseDuration(value) as number
 }
 
+/** Those that a resolver takes: addresses, with a port or without. */
+function dnsServersOf(value: string): readonly string[] {
+  const servers = value.split(',').filter((server) => server !== '')
+  try {
+    new Resolver().setServers(servers)
+  } catch {
+    const expected = 'a list of addresses such as 127.0.0.1:53,[::1]:53'
+    throw invalid('ORDINAL_DNS_SERVERS', value, expected)
+  }
+  return servers
+}
+
 function shared(values: SharedValues) {
   return {
     service: values.ORDINAL_SERVICE,
     namespace: values.ORDINAL_NAMESPACE,
     clusterDomain: values.ORDINAL_CLUSTER_DOMAIN?.replace(/\.$/, ''),
-    dnsServers: values.ORDINAL_DNS_SERVERS.split(',').filter((server) => server !== ''),
+    dnsServers: dnsServersOf(values.ORDINAL_DNS_SERVERS),
     host: values.ORDINAL_HOST,
     clientPort: values.ORDINAL_CLIENT_PORT,
     metricsPort: values.ORDINAL_METRICS_PORT,

@@ -86,6 +86,7 @@ t.test('a wrong value is one line that names its variable', async (t) => {
     ORDINAL_ADVERTISE: '10.0.0.1',
     ORDINAL_BALLAST_BYTES: '1.5',
     ORDINAL_SERVICE: 'a.b',
+    ORDINAL_DNS_SERVERS: '127.0.0.1:53,abc',
   }
   for (const [variable, value] of Object.entries(wrong)) {
     const message = refusal(() => readReplicaConfig({ ORDINAL_NAME: 'db-0', [variable]: value }))

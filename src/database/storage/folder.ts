@@ -10,9 +10,10 @@
  */
 
 import { access, constants, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { ClusterError } from '../../shared/errors.ts'
 import { FORMAT_OLDEST } from '../../shared/formats.ts'
+import { makeFolder } from '../../shared/make-folder.ts'
 import type { Identity } from '../replica/ports.ts'
 import { FolderSpace, isAlmostFull, releaseBallastWhenFull } from './disk-space.ts'
 import { STORAGE_FORMAT } from './layout.ts'
@@ -88,7 +89,7 @@ function describe(damage: readonly Damage[]): string {
 
 async function demandWritable(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(resolve(folder))
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     const { message } = error as Error

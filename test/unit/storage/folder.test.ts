@@ -216,3 +216,11 @@ t.test('on a full disk, what LevelDB would delete after opening goes before', as
   t.strictSame(await readdir(databaseFolder(folder)), kept)
   t.equal((await start(t, folder)).storage.identity.clusterId, 'cluster-1')
 })
+
+t.test('a folder that cannot be made is refused at once', async (t) => {
+  if (process.platform !== 'linux') return t.comment('/proc is of Linux')
+  await t.rejects(prepare('/proc/ordinal'), {
+    code: 'invalid-config',
+    message: /cannot write to the data folder.*\/proc\/ordinal/,
+  })
+})
