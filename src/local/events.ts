@@ -14,7 +14,7 @@ export type LocalEvent =
       readonly type: 'slow'
       readonly name: string
       readonly after_ms: number
-      /** The last line it printed. */
+      /** Why, as it says itself, or the last line it printed. */
       readonly said: string | undefined
     }
   | {

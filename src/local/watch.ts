@@ -32,7 +32,7 @@ type Seen = {
   timer: Timer | undefined
 }
 
-type Status = { readonly role?: unknown; readonly term?: unknown }
+type Status = { readonly role?: unknown; readonly term?: unknown; readonly reason?: unknown }
 
 function parseStatus(body: string): Status {
   try {
@@ -110,11 +110,11 @@ export class Watch {
       isReplica ? probe(plan.ports.metrics, '/status', TIMEOUT_MS) : undefined,
     ])
     if (this.#closed) return
-    const { role, term } = status?.status === 200 ? parseStatus(status.body) : {}
+    const { role, term, reason } = status?.status === 200 ? parseStatus(status.body) : {}
     seen.role = typeof role === 'string' ? role : undefined
     seen.term = typeof term === 'number' ? term : 0
     this.#settle(seen, readyz?.status === 200 ? pid : undefined)
-    await this.#tellSlow(seen)
+    await this.#tellSlow(seen, typeof reason === 'string' ? reason : undefined)
     this.#findLeader()
     this.#next(seen, seen.readyPid === undefined ? INTERVAL_STARTING_MS : INTERVAL_MS)
   }
@@ -134,14 +134,14 @@ export class Watch {
     }
   }
 
-  /** Once for each process: the reason stands in its log, where nobody looks. */
-  async #tellSlow(seen: Seen): Promise<void> {
+  /** Once for each process, and why: as it says itself, or its log, where nobody looks. */
+  async #tellSlow(seen: Seen, reason: string | undefined): Promise<void> {
     const { child } = seen
     const { pid, uptime_ms: after_ms } = child
     if (seen.readyPid !== undefined || seen.lastReadyPid === pid || seen.slowPid === pid) return
     if (child.state !== 'running' || after_ms < SLOW_MS) return
     seen.slowPid = pid
-    const said = await child.lastWords()
+    const said = reason ?? (await child.lastWords())
     if (!this.#closed) this.#report({ type: 'slow', name: child.plan.name, after_ms, said })
   }
 
