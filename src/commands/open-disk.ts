@@ -132,7 +132,7 @@ function levelFolder(config: ReplicaConfig, log: Logger): DataPlace {
     },
     open: async () => {
       const open = async () => {
-        const level = new Level<Buffer, Buffer>(path, levelOptions)
+        const level = new Level<Buffer, Buffer>(path, levelOptions(config.ordinal))
         await level.open()
         return level
       }

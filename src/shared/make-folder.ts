@@ -1,3 +1,5 @@
+/** Folders, made with those above them. */
+
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 

@@ -147,7 +147,7 @@ export function goldenLog(format = FORMAT_ENABLED): Entry[] {
 
 async function openFolder(folder: string, ordinal: number): Promise<Storage> {
   await prepareFolder({ folder, lockHeld: async () => false, ballast_bytes: BALLAST_BYTES })
-  const db = new Level<Buffer, Buffer>(databaseFolder(folder), levelOptions)
+  const db = new Level<Buffer, Buffer>(databaseFolder(folder), levelOptions(0))
   await db.open()
   return await openStorage(db, {
     folder,

@@ -15,7 +15,10 @@ storageSuite(t, {
   async create(t: Test): Promise<World> {
     const folder = await mkdtemp(join(tmpdir(), 'ordinal-storage-'))
     const open = async () => {
-      const level = new Level<Buffer, Buffer>(folder, { ...levelOptions, writeBufferSize: 1 << 20 })
+      const level = new Level<Buffer, Buffer>(folder, {
+        ...levelOptions(0),
+        writeBufferSize: 1 << 20,
+      })
       await level.open()
       return level
     }

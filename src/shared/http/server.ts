@@ -25,7 +25,7 @@ import { createSecureServer } from './secure-server.ts'
 const NO_QUERY: Record<string, string> = Object.freeze({})
 /** Idle connections stay open longer than those of common balancers and proxies (60 s). */
 const KEEP_ALIVE_MS = 72_000
-/** How late a request that takes too long may be found out; Node's own 30 s are half of its time. */
+/** How late it may be found out that a request takes too long; by itself Node looks each 30 s. */
 const TIMES_CHECK_MS = 5000
 const TIMES = {
   keepAliveTimeout: KEEP_ALIVE_MS,

@@ -1,6 +1,6 @@
 /**
- * Which kinds of objects the API server knows, and where each is asked for; kinds of others (Gateway
- * API, cert-manager, prometheus-operator) can be made known from files.
+ * Which kinds of objects the API server knows, and where each is asked for; those of other projects
+ * (Gateway API, cert-manager, prometheus-operator) can be made known from files.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'

@@ -29,7 +29,7 @@ function prepare(folder: string) {
 /** Prepares the folder and opens the storage in it, as the replica command does. */
 async function start(t: Test, folder: string) {
   const prepared = await prepare(folder)
-  const db = new Level<Buffer, Buffer>(databaseFolder(folder), { ...levelOptions })
+  const db = new Level<Buffer, Buffer>(databaseFolder(folder), { ...levelOptions(0) })
   await db.open()
   const { formerClusterId } = prepared
   const storage = await openStorage(db, {
@@ -172,7 +172,7 @@ t.test('the probe sees a held lock, and leaves a free database alone', async (t)
   const folder = await temporaryFolder(t)
   const probe = () => lockHeld(new Level(folder, { ...probeOptions }))
   t.equal(await probe(), false, 'there is none yet')
-  const db = new Level<Buffer, Buffer>(folder, { ...levelOptions })
+  const db = new Level<Buffer, Buffer>(folder, { ...levelOptions(0) })
   await db.open()
   await db.put(Buffer.from('key'), Buffer.from('value'))
   t.equal(await probe(), true)

@@ -23,7 +23,7 @@ const prepare = (folder: string) =>
   prepareFolder({ folder, lockHeld: async () => false, ballast_bytes })
 
 async function open(t: Test, place: string, options: Partial<OpenOptions>) {
-  const db = new Level<Buffer, Buffer>(databaseFolder(place), { ...levelOptions })
+  const db = new Level<Buffer, Buffer>(databaseFolder(place), { ...levelOptions(0) })
   await db.open()
   const storage = await openStorage(db, {
     folder: undefined,

@@ -37,7 +37,7 @@ t.test('the open goes through as soon as the other process is gone', async (t) =
   const held = () => lockHeld(new Level(folder, { ...probeOptions }))
   t.equal(await held(), true)
   let waited = 0
-  const db = new Level<Buffer, Buffer>(folder, { ...levelOptions })
+  const db = new Level<Buffer, Buffer>(folder, { ...levelOptions(0) })
   const onWait = () => {
     waited += 1
     child.kill('SIGKILL')
@@ -51,7 +51,7 @@ t.test('the open goes through as soon as the other process is gone', async (t) =
 t.test('the wait ends with a clear error', async (t) => {
   const folder = await temporaryFolder(t)
   await holder(t, folder)
-  const db = new Level<Buffer, Buffer>(folder, { ...levelOptions })
+  const db = new Level<Buffer, Buffer>(folder, { ...levelOptions(0) })
   const opening = openWhenFree(() => db.open(), { wait_ms: 30, retry_ms: 10 })
   await t.rejects(opening, { code: 'storage-failed', message: /another process/ })
 })
