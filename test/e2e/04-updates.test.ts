@@ -13,6 +13,10 @@ const UPDATE_S_MAX = 180
 /** Node refuses to start with it, as an image would that is broken. */
 const CRASHES = ['extraEnv[0].name=NODE_OPTIONS', 'extraEnv[0].value=--no-such-option']
 
+/** The others stay as they are. */
+const ONLY_DB_2 = ['updateStrategy.rollingUpdate.partition=2']
+/** Said in words: an upgrade without any value takes those of the last one. */
+const ALL = ['updateStrategy.rollingUpdate.partition=0']
 /** A version that reads it and does not write it. */
 const NEXT = FORMAT_NEWEST + 1
 
@@ -136,18 +140,18 @@ stage.scenario('to format n+1 and back before it is enabled: both serve', async 
   const newer = Object.entries(carriedFormats({ FORMAT_NEWEST: NEXT }))
   const env = newer.map(([name, value]) => ({ name, value }))
   const load = await startLoad(probe, store)
-  const forwards = helm.upgrade('db', {
-    more: ['--set-json', `extraEnv=${JSON.stringify(env)}`],
-    wait_s: UPDATE_S_MAX,
-  })
+  const more = ['--set-json', `extraEnv=${JSON.stringify(env)}`]
+  await helm.upgrade('db', { set: ONLY_DB_2, more, wait_s: UPDATE_S_MAX })
   await bothServe(NEXT)
-  await forwards
+  await load.goesOn()
+  await helm.upgrade('db', { more, wait_s: UPDATE_S_MAX })
   await store.whole()
   t.same(await formats(), [NEXT, NEXT, NEXT])
   await load.goesOn()
-  const backwards = helm.upgrade('db', { wait_s: UPDATE_S_MAX })
+  await helm.upgrade('db', { set: ONLY_DB_2, wait_s: UPDATE_S_MAX })
   await bothServe(FORMAT_NEWEST)
-  await backwards
+  await load.goesOn()
+  await helm.upgrade('db', { set: ALL, wait_s: UPDATE_S_MAX })
   await store.whole()
   t.same(await formats(), present)
   await load.goesOn()

@@ -3,8 +3,10 @@
  * nothing: no refusal, and no warning.
  */
 
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { manifests, render, valueFiles } from '../chart/render.ts'
+import { path } from './cluster/kube.ts'
 import { foreignDefinitions, NEEDS_DEFINITIONS, ResourceTable } from './cluster/resources.ts'
 import { openStage } from './cluster/stage.ts'
 
@@ -13,9 +15,22 @@ const { kube, namespace } = stage
 await foreignDefinitions(t, kube)
 const resources = new ResourceTable(kube)
 
-for (const [name, file] of valueFiles()) {
-  const objects = manifests(await render({ files: [file], namespace }))
-  const unknown = await resources.unknown(objects)
+// A cluster of one family refuses the other one, whatever else is right.
+const { spec } = await kube.get(path('v1', 'default', 'services', 'kubernetes'))
+const oneFamily =
+  spec.ipFamilies.length > 1
+    ? []
+    : ['service.ipFamilyPolicy=SingleStack', `service.ipFamilies={${spec.ipFamilies[0]}}`]
+
+const renderings = await Promise.all(
+  [...valueFiles()].map(async ([name, file]) => {
+    const set = readFileSync(file, 'utf8').includes('IPv6') ? oneFamily : []
+    const objects = manifests(await render({ files: [file], namespace, set }))
+    return { name, objects, unknown: await resources.unknown(objects) }
+  }),
+)
+
+for (const { name, objects, unknown } of renderings) {
   stage.scenario(
     `${name}: the API server takes all of it`,
     async (t) => {
