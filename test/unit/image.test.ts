@@ -48,7 +48,7 @@ t.test('the default target runs as a number, without a shell, and ends with SIGT
   )
   const lines = stage('runtime')
   t.ok(lines.includes('USER 10001:0'))
-  t.ok(lines.includes('ENTRYPOINT ["node", "/app/src/main.ts"]'))
+  t.ok(lines.includes('ENTRYPOINT ["node", "--max-semi-space-size=4", "/app/src/main.ts"]'))
   t.ok(lines.includes('STOPSIGNAL SIGTERM'))
   t.same(
     lines.filter((line) => /^(RUN|ADD) |<</.test(line)),
