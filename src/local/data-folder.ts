@@ -73,7 +73,9 @@ export async function openDataFolder(
   path: string,
   options: { ephemeral: boolean },
 ): Promise<DataFolder> {
-  if (path === '') throw new ClusterError('invalid-config', '--data names no folder: it is empty')
+  if (path === '' && !options.ephemeral) {
+    throw new ClusterError('invalid-config', '--data names no folder: it is empty')
+  }
   const absolute = resolve(path)
   try {
     if (!options.ephemeral) return await prepare(absolute, false)
