@@ -38,17 +38,16 @@ const DISK_FREE_MIN = count({ minimum: 0, maximum: 2 ** 50, default: DISK_FREE_B
 
 export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
+/** What is expected of ORDINAL_DNS_SERVERS. */
+export const DNS_SERVERS = 'a list of addresses such as 127.0.0.1:53,[::1]:53'
+
 const SharedVariables = {
   ORDINAL_SERVICE: text(`^${LABEL}$`, 'the name of the headless Service', 'db-headless'),
   ORDINAL_NAMESPACE: text(`^${LABEL}$`, 'the name of a namespace', 'default'),
   ORDINAL_CLUSTER_DOMAIN: Type.Optional(
     text(`^${LABEL}(\\.${LABEL})*\\.?$`, 'a domain such as cluster.local'),
   ),
-  ORDINAL_DNS_SERVERS: text(
-    '^([^\\s,]+(,[^\\s,]+)*)?$',
-    'a list of addresses such as 127.0.0.1:53,[::1]:53',
-    '',
-  ),
+  ORDINAL_DNS_SERVERS: text('^([^\\s,]+(,[^\\s,]+)*)?$', DNS_SERVERS, ''),
   ORDINAL_HOST: text('^[^\\s,]+$', 'an address to listen at', '0.0.0.0'),
   ORDINAL_PEER_SECRET_FILE: Type.Optional(text('^.+$', 'the path of a file')),
   ORDINAL_TOKENS_FILE: Type.Optional(text('^.+$', 'the path of a file')),

@@ -13,6 +13,7 @@ import type { Static } from 'typebox'
 import Value from 'typebox/value'
 import {
   ApiEnvironment,
+  DNS_SERVERS,
   DoctorEnvironment,
   FIRST_ORDINAL,
   type LEVELS,
@@ -151,8 +152,7 @@ function dnsServersOf(value: string): readonly string[] {
   try {
     new Resolver().setServers(servers)
   } catch {
-    const expected = 'a list of addresses such as 127.0.0.1:53,[::1]:53'
-    throw invalid('ORDINAL_DNS_SERVERS', value, expected)
+    throw invalid('ORDINAL_DNS_SERVERS', value, DNS_SERVERS)
   }
   return servers
 }

@@ -26,11 +26,6 @@ export function readBody(request: IncomingMessage, bytes_max: number, done: Body
     done(undefined, EMPTY)
     return
   }
-  if (announced !== undefined && announced > bytes_max) {
-    request.on('data', drain(request))
-    done(tooLarge(bytes_max), undefined)
-    return
-  }
   let first: Buffer | undefined
   let rest: Buffer[] | undefined
   let size = 0
@@ -40,14 +35,13 @@ export function readBody(request: IncomingMessage, bytes_max: number, done: Body
     over = true
     done(error, body)
   }
-  const discard = drain(request)
   request.on('data', (chunk: Buffer) => {
-    if (over) {
-      discard(chunk)
-      return
-    }
     size += chunk.length
-    if (size > bytes_max) {
+    if (over) {
+      // What is left of a refused body is read and thrown away: a connection that is closed while
+      // bytes come in is reset, and its client may never see why (RFC 9112 §9.6).
+      if (size > REFUSED_BODY_BYTES_MAX) request.destroy()
+    } else if (size > bytes_max) {
       first = undefined
       rest = undefined
       finish(tooLarge(bytes_max), undefined)
@@ -59,19 +53,7 @@ export function readBody(request: IncomingMessage, bytes_max: number, done: Body
     finish(undefined, rest === undefined ? (first ?? EMPTY) : Buffer.concat(rest, size))
   })
   request.on('error', () => finish(undefined, undefined))
-}
-
-/**
- * Takes what is left of a refused body and throws it away: a connection that is closed while bytes
- * come in is reset, and the client may never see why it was refused (RFC 9112 §9.6). What does not
- * end within {@link REFUSED_BODY_BYTES_MAX} is cut off after all.
- */
-function drain(request: IncomingMessage): (chunk: Buffer) => void {
-  let drained = 0
-  return (chunk) => {
-    drained += chunk.length
-    if (drained > REFUSED_BODY_BYTES_MAX) request.destroy()
-  }
+  if (announced !== undefined && announced > bytes_max) finish(tooLarge(bytes_max), undefined)
 }
 
 function tooLarge(bytes_max: number): ClusterError {
