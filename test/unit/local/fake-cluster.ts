@@ -39,7 +39,10 @@ export function fakeOptions(more: Partial<LocalOptions> = {}): LocalOptions {
 export async function startFakes(t: Test, more: Partial<LocalOptions> = {}): Promise<FakeCluster> {
   const events: LocalEvent[] = []
   const cluster = await startLocal(fakeOptions({ report: (e) => events.push(e), ...more }))
-  t.teardown(() => cluster.stop(1000))
+  t.teardown(async () => {
+    if (!t.passing()) t.comment('what the cluster reported', events, cluster.view())
+    await cluster.stop(1000)
+  })
   return { cluster, events }
 }
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -27,6 +28,32 @@ t.test('free ports differ, and lie below the ephemeral range', async (t) => {
   t.ok(ports.every((port) => port >= 20_000 && port < 32_000))
   await t.resolves(requirePort(ports[0] as number, '--port'))
   t.equal(await kernelBalances(), process.platform === 'linux')
+})
+
+t.test('a port is given once, here and to all other processes together', async (t) => {
+  const source = new URL('../../../src/local/free-ports.ts', import.meta.url).href
+  const script = `
+    import { freePorts } from ${JSON.stringify(source)}
+    const ports = (await Promise.all([freePorts(70), freePorts(70)])).flat()
+    process.stdout.write(JSON.stringify(ports))
+    process.on('SIGTERM', () => process.exit()) // The claim lasts as long as the process.
+    setInterval(() => {}, 1000)`
+  const given = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const other = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      t.teardown(() => other.kill())
+      let text = ''
+      for await (const chunk of other.stdout) {
+        text += chunk
+        if (text.endsWith(']')) return JSON.parse(text) as number[]
+      }
+      throw new Error('another process gave no ports')
+    }),
+  )
+  const ports = [...given.flat(), ...(await freePorts(150)), ...(await freePorts(150))]
+  t.equal(new Set(ports).size, 4 * 140 + 300)
 })
 
 t.test('a folder is used by one process at a time', async (t) => {
