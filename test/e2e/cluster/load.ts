@@ -104,6 +104,8 @@ export async function startLoad(
   more: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Load> {
+  // Ready Pods are not yet endpoints of their Service on every node.
+  await until('the Service answers in the probe', () => probe.ask(`${target.url}/v1/whoami`))
   const args = ['verify', '--json', '--url', target.url, '--duration', LOAD, ...more]
   const load = new Load(probe, await probe.start(args, env), () => target.revision())
   await load.goesOn()
