@@ -128,11 +128,18 @@ async function lie(cluster: TestCluster): Promise<void> {
   await delay(LIE_MS)
 }
 
-/** Faults are over: all are ready, and all vote. */
+/** Faults are over: all are ready, and all vote. What the last step started may not listen yet. */
 async function recovered(cluster: TestCluster, { replicas }: SuiteOptions): Promise<void> {
   try {
     for (const name of namesOf(cluster, 'replica')) {
-      await fetch(`${cluster.replicaUrls(name).client}/faults`, { method: 'DELETE' })
+      await cluster.waitFor(
+        `${name} has no faults`,
+        async () => {
+          const { client } = cluster.replicaUrls(name)
+          return (await fetch(`${client}/faults`, { method: 'DELETE' })).ok
+        },
+        END_MS_MAX,
+      )
     }
     await cluster.ready(END_MS_MAX)
     await allVoting(cluster, { replicas, timeout_ms: END_MS_MAX })
