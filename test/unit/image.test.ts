@@ -94,6 +94,7 @@ t.test(
     const targets = patches.filter(({ path }) => path.endsWith('/target')).map(({ value }) => value)
     t.same([artifact.docker.target, ...targets], ['runtime', 'dev'])
     for (const name of [artifact.docker.target, ...targets]) t.ok(stage(name).length > 5, name)
+    t.ok(dockerfile.join(' ').includes('$BUILDPLATFORM') && skaffold.build.local.useBuildkit)
     const [forward] = skaffold.portForward
     t.ok(skaffold.verify[0].container.args.includes(`http://${forward.resourceName}`))
     t.equal(forward.port, values.api.service.port)
