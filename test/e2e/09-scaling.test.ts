@@ -74,10 +74,15 @@ for (const [version, command] of Object.entries(await helms())) {
       await demo.whole(5, SCALE_MS_MAX)
       // Helm 3 would scale back in silence.
       if (version !== 'v3') await t.rejects(own.upgrade(demo.release), { message: /conflict/ })
+      const marker = async () =>
+        (await kube.get(demo.core('configmaps', `${demo.name}-marker`))).data
+      const noted = await marker()
+      t.match(JSON.stringify(noted), (await demo.cluster()).clusterId)
       const live = (await demo.statefulSet()).spec.replicas as number
       await own.upgrade(demo.release, { set: [`replicaCount=${live}`], wait_s: 180 })
       t.equal((await demo.whole(5)).replicas.length, 5)
       t.equal(await demo.read('kept'), 'through all sizes')
+      t.same(await marker(), noted, 'the marker is as it was')
       await own.call(['uninstall', demo.release, '--wait'])
       return command
     },
