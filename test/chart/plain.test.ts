@@ -30,3 +30,17 @@ t.test('the plain manifests are those of the default values', { skip }, async (t
   t.notMatch(text, /^\s+namespace:/m, 'they go where kubectl is')
   t.notMatch(text, /managed-by|helm\.sh/, 'they do not claim to be of a release')
 })
+
+t.test('what the GitOps files say first is said of the namespace that they use', async (t) => {
+  for (const name of ['argocd-application.yaml', 'flux.yaml']) {
+    const text = readFileSync(join(FOLDER, name), 'utf8')
+    const commands = [...text.matchAll(/^#\s+(kubectl .*)$/gm)].map(([, command = '']) => command)
+    t.equal(commands[0], 'kubectl create namespace ordinal', name)
+    t.ok(commands.length > 1, `${name} makes Secrets`)
+    for (const command of commands.slice(1)) {
+      t.match(command, /^kubectl -n ordinal create secret /, `${name}: ${command}`)
+    }
+  }
+  const flux = manifests(readFileSync(join(FOLDER, 'flux.yaml'), 'utf8'))
+  t.equal(flux.map(title)[0], 'Namespace ordinal', 'Flux makes no namespace by itself')
+})

@@ -13,6 +13,8 @@ export const FOLDER = join(ROOT, 'deploy')
 const GENERATED = '# Made from chart/ by `npm run manifests`; change it there.'
 /** Stands for wherever the reader keeps this repository. */
 const REPOSITORY = 'https://git.example.com/ordinal.git'
+/** Where the release of the GitOps files lives. */
+const NAMESPACE = 'ordinal'
 
 const PLAIN = `${GENERATED}
 #
@@ -44,7 +46,10 @@ type Values = Readonly<Record<string, unknown>>
 function gitOps(): { readonly values: Values; readonly before: string } {
   const text = readFileSync(valueFile('gitops'), 'utf8')
   const comment = text.match(/^(#.*\n)+/)?.[0] ?? ''
-  return { values: parse(text) as Values, before: comment }
+  const before = comment
+    .replaceAll('kubectl create secret', `kubectl -n ${NAMESPACE} create secret`)
+    .replace(/^#\s+(?=kubectl)/m, `$&kubectl create namespace ${NAMESPACE}\n$&`)
+  return { values: parse(text) as Values, before }
 }
 
 function argoCd(version: string): string {
@@ -61,7 +66,7 @@ function argoCd(version: string): string {
         path: 'chart',
         helm: { releaseName: 'db', valuesObject: values },
       },
-      destination: { server: 'https://kubernetes.default.svc', namespace: 'ordinal' },
+      destination: { server: 'https://kubernetes.default.svc', namespace: NAMESPACE },
       syncPolicy: {
         automated: { selfHeal: true },
         syncOptions: ['CreateNamespace=true', 'ServerSideApply=true'],
@@ -73,16 +78,17 @@ function argoCd(version: string): string {
 
 function flux(version: string): string {
   const { values, before } = gitOps()
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } }
   const source = {
     apiVersion: 'source.toolkit.fluxcd.io/v1',
     kind: 'GitRepository',
-    metadata: { name: 'ordinal', namespace: 'ordinal' },
+    metadata: { name: 'ordinal', namespace: NAMESPACE },
     spec: { interval: '10m', url: REPOSITORY, ref: { tag: `v${version}` } },
   }
   const release = {
     apiVersion: 'helm.toolkit.fluxcd.io/v2',
     kind: 'HelmRelease',
-    metadata: { name: 'db', namespace: 'ordinal' },
+    metadata: { name: 'db', namespace: NAMESPACE },
     spec: {
       interval: '10m',
       releaseName: 'db',
@@ -92,7 +98,8 @@ function flux(version: string): string {
       values,
     },
   }
-  return `${GENERATED}\n#\n${before}${stringify(source)}---\n${stringify(release)}`
+  const documents = [namespace, source, release].map((document) => stringify(document))
+  return `${GENERATED}\n#\n${before}${documents.join('---\n')}`
 }
 
 /** File name → text, as it should be. */
