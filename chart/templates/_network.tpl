@@ -51,8 +51,14 @@ Pieces of the NetworkPolicies. Ports are those of the Pods: policies look behind
 {{- if .root.Values.metrics.enabled }}
 - ports:
     {{- include "ordinal.tcp" (list .ports.metrics) | trim | nindent 4 }}
+  {{- with $policy.metricsFrom }}
+  from:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end }}
-{{- with $policy.extraIngress }}
-{{ toYaml . }}
+{{- /* Without ports a rule would open them all, that of the peers too. */ -}}
+{{- $client := include "ordinal.tcp" (list .ports.client) | fromYamlArray -}}
+{{- range $policy.extraIngress }}
+{{ list (.ports | empty | ternary (merge (dict "ports" $client) (omit . "ports")) .) | toYaml }}
 {{- end }}
 {{- end }}

@@ -30,6 +30,8 @@ const OTHERS: Readonly<Record<string, unknown>> = {
   'podDisruptionBudget.maxUnavailable': 0,
   'podDisruptionBudget.unhealthyPodEvictionPolicy': 'AlwaysAllow',
   podAntiAffinityPreset: 'soft',
+  'networkPolicy.kubernetesPorts': [16443],
+  'networkPolicy.extraIngress': [{ from: [{ podSelector: {} }] }],
   'metrics.serviceMonitor.interval': '99s',
   'api.podAntiAffinityPreset': 'hard',
   'api.podDisruptionBudget.unhealthyPodEvictionPolicy': 'IfHealthyBudget',

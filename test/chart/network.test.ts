@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { allows, type End, type Flow } from './flows.ts'
-import { type Manifest, manifests, podOf, render } from './render.ts'
+import { type Manifest, manifests, podOf, render, valueFile } from './render.ts'
 import { needs } from './tools.ts'
 
 const skip = needs('helm')
@@ -47,6 +47,7 @@ t.test('what is needed is allowed and nothing else', { skip }, async (t) => {
     ['a replica to a replica', { from: replica, to: replica, port: 7070 }],
     ['a replica to the API server', { from: replica, to: apiServer, port: 443 }],
     ['a replica to the API server itself', { from: replica, to: apiServer, port: 6443 }],
+    ['a replica to that of minikube', { from: replica, to: apiServer, port: 8443 }],
     ['the verifier to the API', { from: verifier, to: api, port: 8080 }],
     ['a test to the API', { from: test, to: api, port: 8080 }],
     ['a test to a replica', { from: test, to: replica, port: 8080 }],
@@ -88,6 +89,58 @@ t.test('clients are told apart by a label where they must be', { skip }, async (
     t.ok(allows(all, { from: client, to, port: 8080 }))
     t.ok(allows(all, { from: verifier, to, port: 8080 }))
     t.notOk(allows(all, { from: client, to, port: 7070 }))
+  }
+})
+
+/** Lets Pods of a namespace in by a list of peers or rules at this value. */
+function from(value: string, namespace: string): string {
+  const name = `namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name=${namespace}`
+  return `networkPolicy.${value}[0].${name}`
+}
+
+t.test('more rules open the client ports and no other', { skip }, async (t) => {
+  const all = await rendered([
+    'networkPolicy.allowExternal=false',
+    'metrics.enabled=false',
+    from('extraIngress[0].from', 'elsewhere'),
+  ])
+  const { replica, api } = pods(all)
+  const other: End = { labels: { app: 'other' }, namespace: ELSEWHERE }
+  for (const to of [replica, api]) {
+    t.ok(allows(all, { from: other, to, port: 8080 }))
+    t.notOk(allows(all, { from: stranger, to, port: 8080 }))
+    t.notOk(allows(all, { from: other, to, port: 7070 }), 'not the peers’')
+    t.notOk(allows(all, { from: other, to, port: 9090 }), 'not the metrics')
+  }
+})
+
+t.test('the metrics are for those who are named, or for anyone', { skip }, async (t) => {
+  const open = await rendered(['networkPolicy.allowExternal=false'])
+  const named = await rendered([from('metricsFrom', 'elsewhere')])
+  for (const tier of ['replica', 'api'] as const) {
+    const { [tier]: to, test } = pods(named)
+    t.ok(allows(named, { from: prometheus, to, port: 9090 }), `Prometheus to ${tier}`)
+    t.ok(allows(named, { from: test, to, port: 9090 }), `a test to ${tier}`)
+    t.notOk(allows(named, { from: stranger, to, port: 9090 }), `a stranger to ${tier}`)
+    t.notOk(allows(named, { from: outside, to, port: 9090 }), `someone outside to ${tier}`)
+    t.notOk(allows(named, { from: prometheus, to, port: 7070 }), `Prometheus to ${tier}’s peers`)
+    t.ok(allows(open, { from: stranger, to: pods(open)[tier], port: 9090 }), `anyone to ${tier}`)
+  }
+})
+
+t.test('the walls of the secured values hold', { skip }, async (t) => {
+  const all = manifests(
+    await render({ files: [valueFile('secured')], set: ['verifier.enabled=true'] }),
+  )
+  const { replica, api } = pods(all)
+  const monitoring: End = {
+    ...prometheus,
+    namespace: { 'kubernetes.io/metadata.name': 'monitoring' },
+  }
+  for (const to of [replica, api]) {
+    t.ok(allows(all, { from: monitoring, to, port: 9090 }))
+    t.notOk(allows(all, { from: prometheus, to, port: 9090 }))
+    t.notOk(allows(all, { from: stranger, to, port: 8080 }))
   }
 })
 
