@@ -104,6 +104,12 @@ ipFamilies:
 {{- if and $values.tls.enabled (not (or $values.tls.existingSecret $values.tls.certManager.enabled)) -}}
 {{- fail "tls.enabled needs tls.existingSecret or tls.certManager.enabled" -}}
 {{- end -}}
+{{- if and $values.tls.caConfigMap $values.tls.caSecret -}}
+{{- fail "tls.caConfigMap and tls.caSecret name two places for ca.crt: set one of them" -}}
+{{- end -}}
+{{- if and (or $values.tls.caConfigMap $values.tls.caSecret) (not $values.tls.enabled) -}}
+{{- fail "tls.caConfigMap and tls.caSecret need tls.enabled" -}}
+{{- end -}}
 {{- if and $values.tls.certManager.enabled (not $values.tls.certManager.issuerRef.name) -}}
 {{- fail "tls.certManager.enabled needs tls.certManager.issuerRef.name" -}}
 {{- end -}}

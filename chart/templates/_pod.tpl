@@ -203,7 +203,25 @@ checksum/config: {{ include "ordinal.configData" .root | sha256sum }}
       - key: {{ $values.auth.existingSecretKey }}
         path: tokens
 {{- end }}
-{{- if $values.tls.enabled }}
+{{- if and $values.tls.enabled (or $values.tls.caConfigMap $values.tls.caSecret) }}
+- name: tls
+  projected:
+    sources:
+      {{- if not .client }}
+      - secret:
+          name: {{ include "ordinal.tlsSecret" .root | quote }}
+          items:
+          {{- range list "tls.crt" "tls.key" }}
+            - key: {{ . }}
+              path: {{ . }}
+          {{- end }}
+      {{- end }}
+      - {{ $values.tls.caConfigMap | empty | ternary "secret" "configMap" }}:
+          name: {{ $values.tls.caConfigMap | default $values.tls.caSecret | quote }}
+          items:
+            - key: ca.crt
+              path: ca.crt
+{{- else if $values.tls.enabled }}
 - name: tls
   secret:
     secretName: {{ include "ordinal.tlsSecret" .root }}
