@@ -36,9 +36,8 @@ securityContext:
   {{- include "ordinal.securityContext" (dict "root" .root "base" .root.Values.podSecurityContext "over" .podSecurityContext) | nindent 2 }}
 {{- end }}
 
-{{/* Where a Pod runs. Takes root, pod, component. */}}
-{{- define "ordinal.placement" -}}
-{{- $selector := include "ordinal.selectorLabels" . | fromYaml -}}
+{{/* On which nodes a Pod may run, and before whom. Takes pod. */}}
+{{- define "ordinal.nodes" -}}
 {{- with .pod.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
@@ -50,6 +49,12 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* Where a Pod runs. Takes root, pod, component. */}}
+{{- define "ordinal.placement" -}}
+{{- $selector := include "ordinal.selectorLabels" . | fromYaml -}}
+{{- include "ordinal.nodes" . -}}
 {{- $selected := dict "matchLabels" $selector -}}
 {{- $apart := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" $selected -}}
 {{- /* Zones by affinity: as a second spread constraint it would void the first one wherever nodes have
@@ -235,13 +240,14 @@ checksum/config: {{ include "ordinal.configData" .root | sha256sum }}
   emptyDir: {}
 {{- end }}
 
-{{/* A Pod that asks the release. Takes root, name, args, resources, client (as ordinal.env), and maybe
+{{/* A Pod that asks the release, on nodes where API servers may run. Takes root, name, args, resources, client (as ordinal.env), and maybe
      restartPolicy. */}}
 {{- define "ordinal.askingPodSpec" -}}
 {{- include "ordinal.podStart" (dict "root" .root) }}
 {{- with .restartPolicy }}
 restartPolicy: {{ . }}
 {{- end }}
+{{- include "ordinal.nodes" (dict "pod" .root.Values.api) }}
 containers:
   - name: {{ .name }}
     {{- include "ordinal.containerStart" . | nindent 4 }}
