@@ -9,8 +9,8 @@ import { render, valueFiles } from './render.ts'
 import { needs } from './tools.ts'
 
 /**
- * What is found, as `[LEVEL] object: text`, why it stays, and in which value files alone (absent: in
- * all of them).
+ * What is found, as `[LEVEL] object: text`, why it stays, and in which value files alone; without
+ * such a list: in all of them.
  */
 const EXPLAINED: readonly (readonly [RegExp, string, (readonly string[])?])[] = [
   [/CPU limit is not set$/, 'a throttled leader misses heartbeats and loses its lead'],
