@@ -16,7 +16,7 @@ Names, labels and metadata. What Pods share is in _pod.tpl.
 {{/* What selectors use: nothing that ever changes. Takes root, component. */}}
 {{- define "ordinal.selectorLabels" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -32,7 +32,7 @@ app.kubernetes.io/component: {{ .component }}
 {{/* Name, labels and annotations of an object. Takes root, component, name, and maybe labels,
      annotations. */}}
 {{- define "ordinal.metadata" -}}
-name: {{ .name }}
+name: {{ .name | quote }}
 labels:
   helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
   app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -68,7 +68,7 @@ annotations:
 {{- if $live.data -}}
 {{- toYaml $live.data -}}
 {{- else -}}
-{{ .key }}: {{ randAlphaNum 48 | b64enc }}
+{{ .key | quote }}: {{ randAlphaNum 48 | b64enc }}
 {{- end -}}
 {{- end }}
 

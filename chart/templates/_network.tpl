@@ -7,7 +7,7 @@ Pieces of the NetworkPolicies. Ports are those of the Pods: policies look behind
 - podSelector:
     matchLabels:
       app.kubernetes.io/name: {{ .root.Chart.Name }}
-      app.kubernetes.io/instance: {{ .root.Release.Name }}
+      app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
     matchExpressions:
       - key: app.kubernetes.io/component
         operator: In

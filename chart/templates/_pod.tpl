@@ -22,14 +22,14 @@ What the Pods of this chart share. "pod" is .Values for the database and .Values
 
 {{/* First lines of every Pod's spec. Takes root, serviceAccountName, token, and maybe podSecurityContext. */}}
 {{- define "ordinal.podStart" -}}
-serviceAccountName: {{ .serviceAccountName | default "default" }}
+serviceAccountName: {{ .serviceAccountName | default "default" | quote }}
 automountServiceAccountToken: {{ .token | default false }}
 # A Service named ordinal-… would put ORDINAL_… variables into the Pod.
 enableServiceLinks: false
 {{- with .root.Values.global.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
+  - name: {{ if kindIs "map" . }}{{ .name | quote }}{{ else }}{{ . | quote }}{{ end }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -39,7 +39,7 @@ securityContext:
 {{/* On which nodes a Pod may run, and before whom. Takes pod. */}}
 {{- define "ordinal.nodes" -}}
 {{- with .pod.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .pod.nodeSelector }}
 nodeSelector:
@@ -93,7 +93,7 @@ topologySpreadConstraints:
 
 {{/* Lines of a container that serves. Takes root, pod. */}}
 {{- define "ordinal.containerStart" -}}
-image: {{ include "ordinal.image" .root }}
+image: {{ include "ordinal.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 securityContext:
   {{- include "ordinal.securityContext" (dict "root" .root "base" .root.Values.containerSecurityContext "over" .containerSecurityContext) | nindent 2 }}
@@ -122,12 +122,12 @@ securityContext:
     fieldRef:
       fieldPath: metadata.namespace
 - name: ORDINAL_CLUSTER
-  value: {{ $fullname }}
+  value: {{ $fullname | quote }}
 - name: ORDINAL_SERVICE
   value: {{ $fullname }}-headless
 {{- with $values.clusterDomain }}
 - name: ORDINAL_CLUSTER_DOMAIN
-  value: {{ . }}
+  value: {{ . | quote }}
 {{- end }}
 {{- if $values.auth.enabled }}
 - name: ORDINAL_TOKENS_FILE
@@ -159,7 +159,7 @@ securityContext:
 {{/* The settings of `config`; a Pod rolls when they change, and for nothing else in that file. */}}
 {{- define "ordinal.configData" -}}
 {{- range $name, $value := .Values.config }}
-{{ $name }}: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
+{{ toYaml $name }}: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
 {{- end }}
 {{- end }}
 
@@ -195,17 +195,17 @@ checksum/config: {{ include "ordinal.configData" .root | sha256sum }}
 {{- if not .client }}
 - name: peer-secret
   secret:
-    secretName: {{ include "ordinal.peerSecret" .root }}
+    secretName: {{ include "ordinal.peerSecret" .root | quote }}
     items:
-      - key: {{ $values.cluster.existingSecretKey }}
+      - key: {{ $values.cluster.existingSecretKey | quote }}
         path: secret
 {{- end }}
 {{- if $values.auth.enabled }}
 - name: auth
   secret:
-    secretName: {{ include "ordinal.authSecret" .root }}
+    secretName: {{ include "ordinal.authSecret" .root | quote }}
     items:
-      - key: {{ $values.auth.existingSecretKey }}
+      - key: {{ $values.auth.existingSecretKey | quote }}
         path: tokens
 {{- end }}
 {{- if and $values.tls.enabled (or $values.tls.caConfigMap $values.tls.caSecret) }}
