@@ -61,14 +61,19 @@ annotations:
 {{- .settings.name | default (.settings.create | ternary .made "default") -}}
 {{- end }}
 
-{{/* data of a Secret that is made once: what the cluster has stays, byte for byte. Takes root, name,
-     key. */}}
+{{/* data of a Secret that is made once: what the cluster has stays, byte for byte. A key that is named
+     differently now gets the same value beside it, so that no Pod waits for it and nobody is locked
+     out. Takes root, name, key, setting (the value that names the key). */}}
 {{- define "ordinal.keptSecret" -}}
-{{- $live := lookup "v1" "Secret" .root.Release.Namespace .name | default dict -}}
-{{- if $live.data -}}
-{{- toYaml $live.data -}}
-{{- else -}}
+{{- $live := (lookup "v1" "Secret" .root.Release.Namespace .name | default dict).data -}}
+{{- if not $live -}}
 {{ .key | quote }}: {{ randAlphaNum 48 | b64enc }}
+{{- else if hasKey $live .key -}}
+{{- toYaml $live -}}
+{{- else if gt (values $live | uniq | len) 1 -}}
+{{- fail (printf "%s: the Secret %s has no key %s, and its keys %s differ: put the key into it, or name one of those" .setting .name .key (keys $live | sortAlpha | join ", ")) -}}
+{{- else -}}
+{{- toYaml (merge (dict .key (values $live | first)) $live) -}}
 {{- end -}}
 {{- end }}
 
