@@ -88,6 +88,12 @@ ipFamilies:
 {{- end }}
 {{- end }}
 
+{{/* "true" where there is a Service that follows the leader: without a token no replica could put on the
+     label that it selects by, and it would never have an endpoint. */}}
+{{- define "ordinal.leaderService" -}}
+{{- if and .Values.service.leader.enabled .Values.serviceAccount.automount -}}true{{- end -}}
+{{- end }}
+
 {{/* appProtocol of the client ports. */}}
 {{- define "ordinal.scheme" -}}
 {{- .Values.tls.enabled | ternary "https" "http" -}}
