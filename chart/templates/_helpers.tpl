@@ -121,6 +121,9 @@ ipFamilies:
 {{- if and (or $values.tls.caConfigMap $values.tls.caSecret) (not $values.tls.enabled) -}}
 {{- fail "tls.caConfigMap and tls.caSecret need tls.enabled" -}}
 {{- end -}}
+{{- if and (not $values.tls.enabled) (or $values.tls.existingSecret $values.tls.certManager.enabled) -}}
+{{- fail "tls.existingSecret and tls.certManager.enabled do nothing without tls.enabled: set tls.enabled=true, or take them away" -}}
+{{- end -}}
 {{- if and $values.tls.certManager.enabled (not $values.tls.certManager.issuerRef.name) -}}
 {{- fail "tls.certManager.enabled needs tls.certManager.issuerRef.name" -}}
 {{- end -}}
@@ -139,4 +142,5 @@ ipFamilies:
 {{- if and $api.httpRoute.enabled (not $api.httpRoute.parentRefs) -}}
 {{- fail "api.httpRoute.enabled needs api.httpRoute.parentRefs" -}}
 {{- end -}}
+{{- include "ordinal.checkPods" . -}}
 {{- end }}

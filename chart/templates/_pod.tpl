@@ -13,7 +13,7 @@ What the Pods of this chart share. "pod" is .Values for the database and .Values
 {{/* The context of a Pod or container with the fixed ids left out on OpenShift, which gives its own.
      Takes root, base, over. */}}
 {{- define "ordinal.securityContext" -}}
-{{- $context := mergeOverwrite (deepCopy .base) (.over | default dict) -}}
+{{- $context := mergeOverwrite (deepCopy (.base | default dict)) (.over | default dict) -}}
 {{- if .root.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
 {{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
 {{- end -}}
