@@ -22,7 +22,7 @@ const BASES: readonly Rendering[] = [
   { set: [...NO_RANDOM, 'auth.enabled=true'] },
 ]
 
-/** Refused, for want of such a thing or beside what the bases set; each has its test in chart/tests. */
+/** Refused, for want of such a thing or beside what the bases set; tested in chart/tests. */
 const REFUSED = new Map([
   ['backup.enabled', /this version has no backup command/],
   ['tls.enabled', /tls\.certManager\.enabled do nothing without tls\.enabled/],
