@@ -1,6 +1,6 @@
 /**
- * Names that YAML takes for something else: `true`, `on`, `null`, `1e3`. Wherever one is rendered it
- * must stay text, or no API server takes the object.
+ * Names that YAML takes for something else: `true`, `on`, `null`, `1e3`. Wherever one is rendered
+ * it must stay text, or no API server takes the object.
  */
 
 import t from 'tap'
