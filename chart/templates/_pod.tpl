@@ -229,7 +229,7 @@ checksum/config: {{ include "ordinal.configData" .root | sha256sum }}
 {{- else if $values.tls.enabled }}
 - name: tls
   secret:
-    secretName: {{ include "ordinal.tlsSecret" .root }}
+    secretName: {{ include "ordinal.tlsSecret" .root | quote }}
     items:
     {{- range .client | ternary (list "ca.crt") (list "tls.crt" "tls.key" "ca.crt") }}
       - key: {{ . }}
