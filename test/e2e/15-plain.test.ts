@@ -1,4 +1,4 @@
-/** The plain manifests, applied as their head says: a secret for the peers, then all of the file. */
+/** The plain manifests, applied as their head says: the secret of the peers, then the file. */
 
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
