@@ -30,7 +30,9 @@ stage.scenario('data follows the Pod', async (t) => {
   t.equal((await kube.get(claim)).metadata.uid, before.claim.metadata.uid, 'the same claim')
   t.equal(after?.incarnation, before.replica?.incarnation, 'the same incarnation')
   t.not(pod.status.podIP, undefined)
-  const answer = await probe.ask(`http://db-1.db-headless.${store.namespace}:8080/v1/kv/kept`)
+  const url = `http://db-1.db-headless.${store.namespace}:8080/v1/kv/kept`
+  // A DNS that caches may name the address of the old Pod for a while.
+  const answer = await until('its name leads to it', () => probe.ask(url).catch(() => undefined))
   t.match([answer.status, answer.text], [200, 'value'])
 })
 

@@ -1,6 +1,7 @@
 /** Claims that are lost, come back, are kept and are deleted; and all Pods gone at once. */
 
 import t from 'tap'
+import { claimOf, loseClaims } from './cluster/claims.ts'
 import { path } from './cluster/kube.ts'
 import { startLoad, verdictText } from './cluster/load.ts'
 import { openStage, READY_S_MAX } from './cluster/stage.ts'
@@ -18,26 +19,14 @@ const probe = await stage.probe()
 await helm.install('db', { wait_s: READY_S_MAX })
 await store.whole()
 
-const claim = (ordinal: number) => store.core('persistentvolumeclaims', `data-db-${ordinal}`)
+const claim = (ordinal: number) => claimOf(store, ordinal)
 const incarnation = async (ordinal: number) =>
   (await store.cluster()).replicas[ordinal]?.incarnation
 
 /** Deletes a claim and its Pod; resolves when the replica works again, with its incarnation. */
 async function loseClaim(ordinal: number): Promise<string> {
-  const { metadata } = await kube.get(claim(ordinal))
   const before = await incarnation(ordinal)
-  await kube.delete(claim(ordinal))
-  await store.deletePod(ordinal)
-  await until('there is a new claim', async () => {
-    const made = await kube.find(claim(ordinal))
-    if (made !== undefined && made.metadata.uid !== metadata.uid) return true
-    // The Pod may have been made anew before its claim was gone: it waits for one, in vain.
-    const pod = await kube.find(store.core('pods', `db-${ordinal}`))
-    if (made === undefined && pod?.metadata.deletionTimestamp === undefined) {
-      await store.deletePod(ordinal, 0)
-    }
-    return false
-  })
+  await loseClaims(kube, store, [ordinal])
   await until('as another incarnation', async () => {
     const now = await incarnation(ordinal)
     return now !== undefined && now !== before

@@ -36,12 +36,7 @@ for (const { name, objects, unknown } of renderings) {
     async (t) => {
       t.ok(objects.length > 5, 'there is much of it')
       for (const object of objects) {
-        const target = await resources.pathOf(object, namespace)
-        const answer = await kube.call(
-          'PATCH',
-          `${target}?dryRun=All&fieldManager=dry-run&force=true&fieldValidation=Strict`,
-          { body: object, type: 'application/apply-patch+yaml' },
-        )
+        const answer = await resources.apply(object, namespace, 'dryRun=All&force=true')
         const what = `${object.kind} ${object.metadata.name}`
         t.match(answer.status, /^20[01]$/, `${what}: ${answer.text.slice(0, 300)}`)
         t.equal(answer.headers['warning'], undefined, `${what}: no warning`)

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { CHART } from './cluster/helm.ts'
+import { CHART, imageValues } from './cluster/helm.ts'
 import { openStage, READY_S_MAX, restarts } from './cluster/stage.ts'
 import { copyInto, readFileIn } from './cluster/sync.ts'
 import { until } from './cluster/until.ts'
@@ -42,9 +42,8 @@ function devValues(): string[] {
 stage.scenario(
   `a source file that is copied into the Pods is live within ${LIVE_S_MAX} s`,
   async (t) => {
-    const at = IMAGE.lastIndexOf(':')
-    const image = [`image.repository=${IMAGE.slice(0, at)}`, `image.tag=${IMAGE.slice(at + 1)}`]
-    await helm.install('db', { wait_s: READY_S_MAX, set: [...devValues(), ...image] })
+    const set = [...devValues(), ...imageValues(IMAGE)]
+    await helm.install('db', { wait_s: READY_S_MAX, set })
     await store.whole()
     t.equal((await store.ask('PUT', '/v1/kv/kept', 'value')).status, 201)
     const [api] = await store.pods('api')

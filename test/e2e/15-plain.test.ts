@@ -24,11 +24,7 @@ stage.scenario('the plain manifests are a cluster', async (t) => {
   const objects = manifests(file.replaceAll(NAMED, `image: "${IMAGE}"`))
   const resources = new ResourceTable(kube)
   for (const object of objects) {
-    const target = await resources.pathOf(object, namespace)
-    const answer = await kube.call('PATCH', `${target}?fieldManager=test&fieldValidation=Strict`, {
-      body: object,
-      type: 'application/apply-patch+yaml',
-    })
+    const answer = await resources.apply(object, namespace)
     t.equal(
       answer.status,
       201,

@@ -4,6 +4,7 @@
  */
 
 import t from 'tap'
+import { loseClaims } from './cluster/claims.ts'
 import { isReady, openStage, READY_S_MAX } from './cluster/stage.ts'
 import { until } from './cluster/until.ts'
 
@@ -13,26 +14,7 @@ const store = stage.store()
 const ORDINALS = [0, 1, 2]
 const LOST = /ALL DATA IS LOST/
 
-const claim = (ordinal: number) => store.core('persistentvolumeclaims', `data-db-${ordinal}`)
 const marker = async () => (await kube.get(store.core('configmaps', 'db-marker'))).data
-
-/** Deletes all claims and Pods; resolves when each replica has a new claim. */
-async function loseAll(): Promise<void> {
-  const before = new Set<string>()
-  for (const ordinal of ORDINALS) {
-    before.add((await kube.get(claim(ordinal))).metadata.uid)
-    await kube.delete(claim(ordinal))
-  }
-  await Promise.all(ORDINALS.map((ordinal) => store.deletePod(ordinal, 0)))
-  for (const ordinal of ORDINALS) {
-    await until(`there is a new claim for db-${ordinal}`, async () => {
-      const made = await kube.find(claim(ordinal))
-      // A Pod that was made anew before its claim was gone waits for one in vain.
-      if (made === undefined) await store.deletePod(ordinal, 0)
-      return made !== undefined && !before.has(made.metadata.uid)
-    })
-  }
-}
 
 stage.scenario('all volumes are lost: said loudly, empty again once it is wanted', async (t) => {
   await helm.install('db', { wait_s: READY_S_MAX })
@@ -42,7 +24,7 @@ stage.scenario('all volumes are lost: said loudly, empty again once it is wanted
     const data = await marker()
     return JSON.stringify(data ?? {}).includes(clusterId) && data
   })
-  await loseAll()
+  await loseClaims(kube, store, ORDINALS, 0)
   await until('each replica says so', async () => {
     const said = await Promise.all(ORDINALS.map((ordinal) => store.status(ordinal)))
     return said.every((status) => LOST.test(JSON.stringify(status)))

@@ -18,10 +18,16 @@ export type Connection = {
 
 const ANSWER_MS_MAX = 90_000
 
-/** Rejects when no cluster is named by KUBECONFIG or `~/.kube/config`. */
-export async function openConnection(): Promise<Connection> {
+/** What KUBECONFIG names, or `~/.kube/config`. */
+export function callersConfig(): KubeConfig {
   const config = new KubeConfig()
   config.loadFromDefault()
+  return config
+}
+
+/** Rejects when no cluster is named. */
+export async function openConnection(): Promise<Connection> {
+  const config = callersConfig()
   const cluster = config.getCurrentCluster()
   if (cluster === null) throw new Error('no cluster: set KUBECONFIG')
   const options: RequestOptions = {}

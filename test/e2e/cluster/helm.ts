@@ -15,13 +15,14 @@ export const CHART = join(import.meta.dirname, '..', '..', '..', 'chart')
 const DEFAULT_IMAGE = 'ordinal:0.1.0'
 export const IMAGE = process.env['ORDINAL_IMAGE'] || DEFAULT_IMAGE
 
-/** `--set` arguments for the image; none for the one that the chart takes by itself. */
-function imageArguments(): string[] {
-  if (IMAGE === DEFAULT_IMAGE) return []
-  const at = IMAGE.lastIndexOf(':')
-  const split = at > IMAGE.lastIndexOf('/') ? at : IMAGE.length
-  const tag = IMAGE.slice(split + 1) || 'latest'
-  return ['--set', `image.repository=${IMAGE.slice(0, split)}`, '--set', `image.tag=${tag}`]
+/** The chart's values for an image named `name:tag`, as for `--set`. */
+export function imageValues(image: string): string[] {
+  const at = image.lastIndexOf(':')
+  const split = at > image.lastIndexOf('/') ? at : image.length
+  return [
+    `image.repository=${image.slice(0, split)}`,
+    `image.tag=${image.slice(split + 1) || 'latest'}`,
+  ]
 }
 
 export type HelmRun = {
@@ -87,5 +88,7 @@ async function versionOf(command: string): Promise<string | undefined> {
 
 function argumentsOf({ set = [], wait_s, more = [] }: HelmRun): string[] {
   const wait = wait_s === undefined ? [] : ['--wait', '--timeout', `${wait_s}s`]
-  return [...imageArguments(), ...set.flatMap((each) => ['--set', each]), ...wait, ...more]
+  // None for the image that the chart takes by itself.
+  const values = [...(IMAGE === DEFAULT_IMAGE ? [] : imageValues(IMAGE)), ...set]
+  return [...values.flatMap((each) => ['--set', each]), ...wait, ...more]
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { type Manifest, manifests } from '../../chart/render.ts'
 import { type Kube, path, type Tree } from './kube.ts'
+import type { HttpAnswer } from './store.ts'
 import { until } from './until.ts'
 
 /** A folder of CustomResourceDefinitions, as their projects publish them. */
@@ -34,7 +35,15 @@ export class ResourceTable {
     return [...unknown].sort()
   }
 
-  async pathOf(object: Manifest, namespace: string): Promise<string> {
+  /** Server-side apply, checked strictly. `query`: what else to ask for, as `dryRun=All`. */
+  async apply(object: Manifest, namespace: string, query = ''): Promise<HttpAnswer> {
+    const target = await this.#pathOf(object, namespace)
+    const how = `fieldManager=test&fieldValidation=Strict&${query}`
+    const type = 'application/apply-patch+yaml'
+    return this.#kube.call('PATCH', `${target}?${how}`, { body: object, type })
+  }
+
+  async #pathOf(object: Manifest, namespace: string): Promise<string> {
     const resource = await this.#find(object)
     if (resource === undefined) throw new Error(`the API server knows no ${object.kind}`)
     const { apiVersion, metadata } = object

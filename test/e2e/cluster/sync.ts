@@ -9,7 +9,8 @@ import { dirname, join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
-import { Exec, KubeConfig, type V1Status } from '@kubernetes/client-node'
+import { Exec, type V1Status } from '@kubernetes/client-node'
+import { callersConfig } from './connection.ts'
 
 const run = promisify(execFile)
 
@@ -21,13 +22,11 @@ export type Container = {
 
 /** Runs `command` in the container; resolves to what it printed, rejects unless it ends well. */
 async function exec(to: Container, command: string[], input: Buffer): Promise<string> {
-  const config = new KubeConfig()
-  config.loadFromDefault()
   const out = new PassThrough()
   const said = text(out)
   const { namespace, pod, container } = to
   const status = await new Promise<V1Status>((resolve, reject) => {
-    new Exec(config)
+    new Exec(callersConfig())
       .exec(namespace, pod, container, command, out, out, Readable.from(input), false, resolve)
       .catch(reject)
   })
