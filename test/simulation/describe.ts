@@ -8,6 +8,7 @@ const OF_API = new Map<number, string>(Object.entries(FRAME).map(([name, type]) 
 const OF_REPLICAS = new Map([
   [1, 'hello'],
   [3, 'refused'],
+  [4, 'places'],
 ])
 const MESSAGE = 2
 

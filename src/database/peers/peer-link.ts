@@ -9,7 +9,7 @@
  */
 
 import { ClusterError } from '../../shared/errors.ts'
-import type { Link, LinkIdentity } from '../../shared/link.ts'
+import type { Link, LinkIdentity, PeerAddress } from '../../shared/link.ts'
 import { type MemberId, type Message, memberId } from '../consensus/types.ts'
 import type { Hello } from '../replica/ports.ts'
 import { decodeMessage, encodeMessage } from './codec.ts'
@@ -20,10 +20,12 @@ import {
   encodeRefused,
   type Refused,
 } from './hello-codec.ts'
+import { decodePlaces, encodePlaces } from './places.ts'
 
 const FRAME_HELLO = 1
 const FRAME_MESSAGE = 2
 const FRAME_REFUSED = 3
+const FRAME_PLACES = 4
 
 export type PeerLinkEvents = {
   /** Returns why the peer is refused, if it is. */
@@ -31,6 +33,8 @@ export type PeerLinkEvents = {
   /** The other end refused this replica. */
   onRefused(link: PeerLink, code: Refused): void
   onMessage(link: PeerLink, message: Message): void
+  /** The other end tells where others are. */
+  onPlaces(places: readonly PeerAddress[]): void
   onClose(link: PeerLink, reason: Error | undefined): void
 }
 
@@ -87,6 +91,11 @@ export class PeerLink {
     return this.#link.send(FRAME_MESSAGE, encodeMessage(message))
   }
 
+  /** Where others are. Best effort, as all of this. */
+  tell(places: readonly PeerAddress[]): void {
+    if (places.length > 0) this.#link.send(FRAME_PLACES, [encodePlaces(places)])
+  }
+
   close(): void {
     this.#link.close()
   }
@@ -98,6 +107,9 @@ export class PeerLink {
         return
       case FRAME_HELLO:
         this.#hello(decodeHello(body))
+        return
+      case FRAME_PLACES:
+        if (this.#ready) this.#events.onPlaces(decodePlaces(body))
         return
       case FRAME_REFUSED:
         this.#refused = decodeRefused(body)

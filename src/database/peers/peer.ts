@@ -5,11 +5,11 @@
  *                                            └──failed──▶ waiting (longer)
  *
  * Names are looked up again at each dial; the address that the peer's last hello carried is tried
- * as well, so that one working direction is enough while DNS lags (DESIGN §7). Messages leave by
- * the own link, else by an accepted one; always by a link to exactly the member they are for.
+ * as well, and first of all what another peer told since, so that one working direction is enough
+ * while DNS lags (DESIGN §7). Messages leave by the own link, else by an accepted one; always by a
+ * link to exactly the member they are for.
  */
 
-import { isIP } from 'node:net'
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { ClusterError } from '../../shared/errors.ts'
 import { DIAL_RETRY_MS_MAX, DIAL_RETRY_MS_MIN } from '../../shared/limits.ts'
@@ -17,6 +17,7 @@ import type { Dialer, Link, LinkIdentity, PeerAddress } from '../../shared/link.
 import type { MemberId } from '../consensus/types.ts'
 import type { Hello, PeerStatus } from '../replica/ports.ts'
 import type { PeerLink } from './peer-link.ts'
+import { placeAt, samePlace } from './places.ts'
 
 export type PeerContext = {
   readonly clock: Clock
@@ -40,6 +41,8 @@ export class Peer {
   #hello: Hello | undefined
   #heard_ms = -1
   #address: PeerAddress | undefined
+  /** What another peer told, until it was tried. */
+  #told: PeerAddress | undefined
   #problem: string | undefined
   #dialed: PeerLink | undefined
   readonly #accepted = new Map<MemberId, PeerLink>()
@@ -77,6 +80,19 @@ export class Peer {
     }
   }
 
+  /** Where it is, by its own word on a link that works. */
+  get place(): PeerAddress | undefined {
+    const hello = this.#hello
+    return this.links().some((link) => link.ready) ? placeOf(hello) : undefined
+  }
+
+  /** Another peer says where it is. */
+  told(place: PeerAddress): void {
+    if (this.#dialed !== undefined || samePlace(place, this.#told)) return
+    this.#told = place
+    this.hurry()
+  }
+
   /** The link that messages for this member take now. */
   route(member: MemberId): PeerLink | undefined {
     const dialed = this.#dialed
@@ -95,7 +111,7 @@ export class Peer {
     const located = await this.#context.locate(ordinal)
     const name = located?.name ?? this.#address?.name
     const seen = new Map<string, PeerAddress>()
-    for (const address of [located, addressOf(this.#hello), this.#address]) {
+    for (const address of [this.#told, located, placeOf(this.#hello), this.#address]) {
       if (address === undefined) continue
       // An address proves nothing: whatever led to it, the name to be shown there is the same.
       seen.set(
@@ -175,6 +191,7 @@ export class Peer {
       } catch (error) {
         if (!(error instanceof ClusterError)) throw error
         this.#failed(error)
+        if (samePlace(address, this.#told)) this.#told = undefined
       }
     }
     if (this.#ended()) return
@@ -197,6 +214,7 @@ export class Peer {
     this.#state = 'linked'
     this.#problem = undefined
     this.#address = address
+    this.#told = undefined
     this.#dialed = this.#context.open(link, remote)
   }
 
@@ -216,11 +234,6 @@ export class Peer {
 }
 
 /** The address that a hello carries, if it is one that needs no lookup. */
-function addressOf(hello: Hello | undefined): PeerAddress | undefined {
-  const match = /^\[?(.+?)\]?:(\d+)$/.exec(hello?.address ?? '')
-  if (hello === undefined || match === null) return undefined
-  const host = match[1] as string
-  const port = Number(match[2])
-  if (isIP(host) === 0 || port < 1 || port > 0xffff) return undefined
-  return { ordinal: hello.ordinal, host, port }
+function placeOf(hello: Hello | undefined): PeerAddress | undefined {
+  return hello === undefined ? undefined : placeAt(hello.ordinal, hello.address)
 }

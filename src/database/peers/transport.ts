@@ -11,7 +11,7 @@ import { assert, InvariantError } from '../../shared/assert.ts'
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import { ClusterError, type ErrorCode } from '../../shared/errors.ts'
 import { PEER_FORGET_MS, PEERS_MAX } from '../../shared/limits.ts'
-import type { Discovery, Link, LinkIdentity } from '../../shared/link.ts'
+import type { Discovery, Link, LinkIdentity, PeerAddress } from '../../shared/link.ts'
 import { Seldom } from '../../shared/seldom.ts'
 import { type MemberId, type Message, memberId, ordinalOf } from '../consensus/types.ts'
 import type {
@@ -28,6 +28,7 @@ import { Lookout } from './lookout.ts'
 import { Peer, type PeerContext } from './peer.ts'
 import { PeerLink, type PeerLinkEvents } from './peer-link.ts'
 import type { PeerTls } from './peer-tls.ts'
+import { placeAt, samePlace } from './places.ts'
 import type { PeerSecret } from './secret.ts'
 import type { SnapshotLimits } from './snapshot-stream.ts'
 import { createHttpWire, type PeerWire, type ReceivedSnapshot } from './wire.ts'
@@ -98,6 +99,7 @@ export class PeerTransport implements Transport {
       onHello: (link, hello) => this.#heardHello(link, hello),
       onRefused: (link, code) => this.#refused(link.remote.ordinal, code),
       onMessage: (link, message) => this.#deliver(link, message),
+      onPlaces: (places) => this.#heardPlaces(places),
       onClose: (link, reason) => this.#peers.get(link.remote.ordinal)?.ended(link, reason),
     }
     this.#context = {
@@ -250,11 +252,31 @@ export class PeerTransport implements Transport {
     const { clusterId } = this.#helloNow()
     const foreign = clusterId !== '' && hello.clusterId !== '' && hello.clusterId !== clusterId
     const refused = foreign ? 'wrong-cluster' : this.#handlersNow().onHello(hello)
+    const before = peer?.place
     peer?.heard(hello)
     if (refused !== undefined) return refused
+    if (peer !== undefined) this.#tellPlaces(link, hello, before)
     if (link.dialed) peer?.settled()
     else peer?.hurry()
     return undefined
+  }
+
+  /** Tells who came where the others are, and the others where it is, if that is news. */
+  #tellPlaces(link: PeerLink, { ordinal, address }: Hello, before: PeerAddress | undefined): void {
+    const place = placeAt(ordinal, address)
+    if (before !== undefined && samePlace(place, before)) return
+    const others = [...this.#peers.values()].filter((peer) => peer.ordinal !== ordinal)
+    link.tell(others.flatMap((peer) => peer.place ?? []))
+    if (place === undefined) return
+    for (const peer of others)
+      peer
+        .links()
+        .find(({ ready }) => ready)
+        ?.tell([place])
+  }
+
+  #heardPlaces(places: readonly PeerAddress[]): void {
+    for (const place of places) this.#peer(place.ordinal)?.told(place)
   }
 
   #refused(ordinal: number, code: Refused): void {

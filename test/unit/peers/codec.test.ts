@@ -11,6 +11,7 @@ import {
   encodeRefused,
   encodeSnapshotHead,
 } from '../../../src/database/peers/hello-codec.ts'
+import { decodePlaces } from '../../../src/database/peers/places.ts'
 import type { Hello } from '../../../src/database/replica/ports.ts'
 import { ClusterError } from '../../../src/shared/errors.ts'
 import { seed } from './seed.ts'
@@ -236,7 +237,7 @@ t.test('a flipped bit in an entry is found on receipt', async (t) => {
   })
   const frame = Buffer.concat(parts)
   const start = frame.length - one.bytes.length
-  for (let at = start + 4; at < frame.length; at += 1) {
+  for (let at = start; at < frame.length; at += 1) {
     const damaged = Buffer.from(frame)
     damaged[at] = (damaged[at] as number) ^ 1
     t.throws(() => decodeMessage(damaged), { code: 'data-damaged' }, `byte ${at - start}`)
@@ -256,7 +257,7 @@ t.test('whatever arrives, decoding throws nothing but a ClusterError', async (t)
   const helloBytes = hello.map((value) => new Uint8Array(encodeHello(value)))
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array(), mutated(headBytes), mutated(helloBytes)), (bytes) =>
-      [decodeSnapshotHead, decodeHello, decodeRefused].every((decode) =>
+      [decodeSnapshotHead, decodeHello, decodeRefused, decodePlaces].every((decode) =>
         onlyClusterErrors(() => decode(Buffer.from(bytes))),
       ),
     ),

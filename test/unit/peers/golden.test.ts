@@ -15,6 +15,7 @@ import {
   encodeRefused,
   encodeSnapshotHead,
 } from '../../../src/database/peers/hello-codec.ts'
+import { decodePlaces, encodePlaces } from '../../../src/database/peers/places.ts'
 import type { Hello } from '../../../src/database/replica/ports.ts'
 
 const FILE = new URL('../../golden/peer-frames.json', import.meta.url)
@@ -121,6 +122,16 @@ for (const [name, body] of Object.entries(MESSAGES)) {
     t.strictSame(decodeMessage(Buffer.from(golden[name] ?? '', 'hex')), message)
   })
 }
+
+const PLACES = [
+  { ordinal: 0, host: '10.0.0.1', port: 7070 },
+  { ordinal: 2, host: 'fd00::2', port: 7071 },
+]
+
+t.test('places as they are', async (t) => {
+  t.equal(encodePlaces(PLACES).toString('hex'), golden['places'])
+  t.strictSame(decodePlaces(Buffer.from(golden['places'] ?? '', 'hex')), PLACES)
+})
 
 t.test('a hello, a refusal and the head of a snapshot as they are', async (t) => {
   t.equal(encodeHello(HELLO).toString('hex'), golden['hello'])

@@ -1,7 +1,7 @@
 /** Replicas that know each other: links between them, and what goes over those. */
 
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
 import {
   connected,
@@ -131,6 +131,44 @@ t.test('the address in a hello is dialed while discovery lags', async (t) => {
   const b = await startReplica(t, { ordinal: 1, discovery: forB })
   await until('a dialed b by the address it told', () => connected(a, b))
   t.equal(peerOf(a, 1)?.address?.port, b.port)
+})
+
+t.test('a peer that discovery denies to both is found by the word of a third', async (t) => {
+  const forA = new TableDiscovery()
+  const a = await startReplica(t, { ordinal: 0, discovery: forA })
+  forA.set(0, a.port)
+  const b = await startReplica(t, { ordinal: 1, discovery: forA })
+  const c = await startReplica(t, { ordinal: 2, discovery: forA })
+  await until('b and c are linked', () => connected(b, c) && connected(c, b))
+  await b.close()
+  await until('b is gone', () => !connected(c, b))
+  const again = await startReplica(t, { ordinal: 1, discovery: forA, incarnation: 'second' })
+  await until('they meet again', () => connected(again, c) && connected(c, again))
+  t.same([...forA.table.keys()], [0], 'discovery named the third alone')
+})
+
+t.test('what is told of a place is tried once, and discovery goes on', async (t) => {
+  const discovery = new TableDiscovery()
+  const a = await startReplica(t, { ordinal: 0, discovery })
+  discovery.set(0, a.port)
+  // It says that it is where nobody speaks with peers.
+  let dials = 0
+  const mute = createServer((socket) => {
+    dials += 1
+    socket.destroy()
+  }).listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  t.teardown(() => mute.close())
+  const { port } = mute.address() as AddressInfo
+  const liar = await startReplica(t, { ordinal: 1, discovery, address: `127.0.0.1:${port}` })
+  await until('a and the liar are linked', () => connected(liar, a))
+  await until('a tried it, too', () => dials > 0)
+  dials = 0
+  const c = await startReplica(t, { ordinal: 2, discovery, address: '' })
+  await until('c was told of it', () => dials > 0)
+  t.notOk(connected(c, liar))
+  discovery.set(1, liar.port)
+  await until('c found it', () => connected(c, liar))
 })
 
 t.test('a peer found late is linked by itself', async (t) => {
