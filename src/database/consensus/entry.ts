@@ -2,13 +2,16 @@
  * A log entry and its one binary form, the same on the wire and on disk: it is encoded once, by the
  * leader that proposes it, and its bytes then travel as they are.
  *
- *   0 format u8 | 1 type u8 | 2 zero u16 | 4 header CRC32C u32 (over bytes 8…52)
+ *   0 format u8 | 1 type u8 | 2 both, inverted | 4 header CRC32C u32 (over bytes 8…52)
  *   8 index u64 | 16 term u64 | 24 time u64 | 32 first revision u64 | 40 count u32
  *   44 payload CRC32C u32 | 48 chain u32 | 52 payload …
  *
  * `chain` is a hash over the chain of the entry before, and this entry's header and payload: two
  * logs with equal chains at an index are equal up to it, and a record that vanished from the middle
  * shows. The first entry follows the chain 0; a snapshot carries the chain of its last entry.
+ *
+ * No CRC covers format and type, so they stand there twice. Entries of the first days have zeros
+ * instead of the second time; they are read as they are.
  */
 
 import { crc32c } from '@node-rs/crc32'
@@ -59,7 +62,8 @@ export function makeEntry(
   const bytes = Buffer.allocUnsafe(ENTRY_HEADER_BYTES + payload.length)
   bytes[0] = format
   bytes[1] = TYPES.indexOf(head.type)
-  bytes.writeUInt16BE(0, 2)
+  bytes[2] = ~format
+  bytes[3] = ~TYPES.indexOf(head.type)
   writeU64(bytes, 8, head.index)
   writeU64(bytes, 16, head.term)
   writeU64(bytes, 24, head.time_ms)
@@ -73,7 +77,7 @@ export function makeEntry(
   return { ...head, chain, bytes }
 }
 
-/** Decodes and checks both CRCs. Throws `data-damaged`, or `format-too-new`. */
+/** Decodes and checks all of it. Throws `data-damaged`, or `format-too-new`. */
 export function decodeEntry(source: Uint8Array): Entry {
   const bytes = Buffer.from(source.buffer, source.byteOffset, source.byteLength)
   if (bytes.length < ENTRY_HEADER_BYTES) throw damaged('is shorter than its header')
@@ -86,6 +90,9 @@ export function decodeEntry(source: Uint8Array): Entry {
   }
   const type = TYPES[bytes[1] as number]
   if (format === 0 || type === undefined) throw damaged('has no known type')
+  if (bytes.readUInt16BE(2) !== 0 && bytes.readUInt16BE(0) + bytes.readUInt16BE(2) !== 0xffff) {
+    throw damaged('has another type than it says')
+  }
   if (crc32c(bytes.subarray(8, ENTRY_HEADER_BYTES)) !== bytes.readUInt32BE(4)) {
     throw damaged('has a wrong header CRC')
   }

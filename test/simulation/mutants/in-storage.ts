@@ -76,4 +76,15 @@ export const inStorage: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'entry-type-unchecked',
+    danger: 'An entry whose type rotted is another one: commands are passed over as nothing.',
+    edits: [
+      {
+        file: 'src/database/consensus/entry.ts',
+        find: 'bytes.readUInt16BE(2) !== 0 && ',
+        replace: 'bytes.length === 0 && ',
+      },
+    ],
+  },
 ]
