@@ -57,7 +57,13 @@ export class DiskBudget {
     if (this.#lost.has(voter)) return false
     // A twin is not there to stay, so it is as good as lost.
     const host = this.#world.replicas.find((one) => one.volume.member === voter)
-    return host !== undefined && !host.volume.damaged
+    return host !== undefined && !host.volume.damaged && !this.#isDoubled(host)
+  }
+
+  /** Its twin on another disk may take its place at any moment, and is not there to stay. */
+  #isDoubled({ ordinal, volume }: ReplicaHost): boolean {
+    const twins = this.#world.twins.filter((twin) => twin.wanted && twin.ordinal === ordinal)
+    return twins.some((twin) => twin.volume !== volume)
   }
 
   /** The voters, where all who run agree on them and no change is under way. */
