@@ -21,6 +21,12 @@ What the schema cannot see about Pods and Services: relations between values.
 {{- if not (or (trimSuffix "%" (toString $strategy.maxUnavailable) | int) (trimSuffix "%" (toString $strategy.maxSurge) | int)) -}}
 {{- fail "api.strategy.maxUnavailable and api.strategy.maxSurge must not both be 0: no rollout could begin" -}}
 {{- end -}}
+{{- $settings := list "DNS_SERVERS" "LOG_LEVEL" "LOG_FORMAT" "ELECTION_TIMEOUT" "HEARTBEAT" "STAGGER" "HAND_BACK_AFTER" "BALLAST_BYTES" "DISK_FREE_MIN_BYTES" -}}
+{{- range $name, $_ := $values.config -}}
+{{- if and (hasPrefix "ORDINAL_" $name) (not (has (trimPrefix "ORDINAL_" $name) $settings)) -}}
+{{- fail (printf "config.%s: there is no such setting; there are ORDINAL_%s" $name (join ", ORDINAL_" $settings)) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq $values.service.ipFamilyPolicy "SingleStack") (gt (len $values.service.ipFamilies) 1) -}}
 {{- fail "service.ipFamilyPolicy SingleStack goes with one of service.ipFamilies: leave one out, or set PreferDualStack" -}}
 {{- end -}}

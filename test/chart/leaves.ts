@@ -18,10 +18,10 @@ const OTHERS: Readonly<Record<string, unknown>> = {
   replicaCount: 7,
   'tls.certManager.dnsNames': ['other'],
   'tls.certManager.duration': '1h',
+  'config.ORDINAL_LOG_FORMAT': 'pretty',
   podManagementPolicy: 'OrderedReady',
   'updateStrategy.type': 'OnDelete',
   'persistence.accessModes': ['ReadWriteOncePod'],
-  'persistence.size': '9Gi',
   'persistentVolumeClaimRetentionPolicy.whenDeleted': 'Delete',
   'persistentVolumeClaimRetentionPolicy.whenScaled': 'Delete',
   'service.ipFamilyPolicy': 'SingleStack',
@@ -60,12 +60,25 @@ export function leaves(): Leaf[] {
   return found
 }
 
+/** Where anything stands in values.yaml: leaves, and the maps around them. */
+export function paths(): (readonly string[])[] {
+  const all = new Map<string, readonly string[]>()
+  for (const { path } of leaves()) {
+    for (let end = 1; end <= path.length; end += 1) {
+      const part = path.slice(0, end)
+      all.set(JSON.stringify(part), part)
+    }
+  }
+  return [...all.values()]
+}
+
 /** Other values for a leaf. A switch has two, since a base may have it the other way round. */
 export function others({ path, value }: Leaf): unknown[] {
   const name = path.join('.')
   if (name in OTHERS) return [OTHERS[name]]
   if (typeof value === 'boolean') return [!value, value]
   if (typeof value === 'number') return [value + 1]
+  if (typeof value === 'string' && /^\d+(m|[MG]i)$/.test(value)) return [`1${value}`]
   if (typeof value === 'string') return [`${value}1`.replace(/^1$/, 'other')]
   return Array.isArray(value) ? [[{ name: 'other' }]] : [{ other: 'other' }]
 }

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { exceptions, type Leaf, leaves, only, others } from './leaves.ts'
+import { exceptions, type Leaf, leaves, only, others, paths } from './leaves.ts'
 import { NO_RANDOM, type Rendering, render, valueFile } from './render.ts'
 import { needs } from './tools.ts'
 
@@ -83,6 +83,33 @@ t.test('each leaf of values.yaml changes what is rendered', { skip }, async (t) 
   t.strictSame(failures, [])
   t.comment(`${total} leaves`)
   t.ok(total > 150, 'leaves were found')
+})
+
+t.test('what is set to null is refused by its name, or as good as empty', { skip }, async (t) => {
+  const plain = /missing property|needs one of|needs api\.httpRoute\.parentRefs/
+  const left = paths()
+  t.ok(left.length > 250, 'paths were found')
+  const failures: string[] = []
+  const empty: string[] = []
+  const worker = async (): Promise<void> => {
+    for (let path = left.shift(); path !== undefined; path = left.shift()) {
+      const set = [`${path.map((key) => key.replaceAll('.', '\\.')).join('.')}=null`]
+      try {
+        await render({ files: [valueFile('everything-on')], set })
+        empty.push(path.join('.'))
+      } catch (error) {
+        const { stderr = '' } = error as { stderr?: string }
+        if (!plain.test(stderr)) failures.push(`${path.join('.')}: ${stderr.trim()}`)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: JOBS }, worker))
+  t.strictSame(failures, [])
+  const lone = /^(config|global)\.|resources|[cC]ontext|Probe/
+  const scalars = leaves().filter(({ value }) => typeof value !== 'object')
+  const names = scalars.map(({ path }) => path.join('.')).filter((name) => !lone.test(name))
+  const silent = names.filter((name) => empty.includes(name))
+  t.strictSame(silent, [], 'a number, a word or a switch is never left out')
 })
 
 t.test('each existingSecret takes the place of the one that would be made', { skip }, async (t) => {
