@@ -79,11 +79,13 @@ for (const [version, command] of Object.entries(await helms())) {
       const noted = await marker()
       t.match(JSON.stringify(noted), (await demo.cluster()).clusterId)
       const live = (await demo.statefulSet()).spec.replicas as number
-      const more = version === 'v3' ? [] : ['--force-conflicts']
-      await own.upgrade(demo.release, { set: [`replicaCount=${live}`], wait_s: 180, more })
+      await own.upgrade(demo.release, { set: [`replicaCount=${live}`], wait_s: 180 })
       t.equal((await demo.whole(5)).replicas.length, 5)
-      await own.upgrade(demo.release, { set: ['replicaCount=3'], wait_s: 180 })
-      t.equal((await demo.whole(3, SCALE_MS_MAX)).replicas.length, 3, 'Helm has the field again')
+      const more = version === 'v3' ? [] : ['--force-conflicts']
+      await own.upgrade(demo.release, { set: ['replicaCount=3'], wait_s: 180, more })
+      t.equal((await demo.whole(3, SCALE_MS_MAX)).replicas.length, 3)
+      await own.upgrade(demo.release, { set: ['replicaCount=1'], wait_s: 180 })
+      t.equal((await demo.whole(1, SCALE_MS_MAX)).replicas.length, 1, 'Helm has the field again')
       t.equal(await demo.read('kept'), 'through all sizes')
       t.same(await marker(), noted, 'the marker is as it was')
       await own.call(['uninstall', demo.release, '--wait'])
