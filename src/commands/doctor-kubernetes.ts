@@ -6,10 +6,28 @@ import { checkKubernetes, kubernetesUnasked } from '../doctor/kubernetes.ts'
 import { openInspection } from '../kubernetes/inspection.ts'
 import { type Environment, readDoctorConfig } from '../shared/config.ts'
 import { ClusterError } from '../shared/errors.ts'
+import type { FromKubernetes } from './doctor.ts'
 import { createHttpGet } from './http-get.ts'
 
 /** Nothing is found outside of Kubernetes. The doctor has checked the environment before. */
-export function kubernetesChecks(env: Environment): readonly Check[] {
+export function fromKubernetes(env: Environment): FromKubernetes {
+  return { checks: checksOf(env), wanted: (ordinal) => isWanted(env, ordinal) }
+}
+
+async function isWanted(env: Environment, ordinal: number): Promise<boolean | undefined> {
+  const { kubernetes } = readDoctorConfig(env)
+  if (kubernetes === undefined) return undefined
+  const inspection = openInspection(kubernetes)
+  try {
+    const read = await inspection.statefulSet()
+    if ('why' in read) return undefined
+    return ordinal >= read.first && ordinal < read.first + read.replicas
+  } finally {
+    inspection.close()
+  }
+}
+
+function checksOf(env: Environment): readonly Check[] {
   return [
     async () => {
       const { kubernetes, metricsPort, inCluster, cluster } = readDoctorConfig(env)

@@ -36,8 +36,17 @@ export type DoctorCommand = {
   readonly env: Environment
 }
 
+/** What the Kubernetes API adds. */
+export type FromKubernetes = {
+  readonly checks: readonly Check[]
+  /** Does the StatefulSet want this ordinal? undefined: it cannot be asked. */
+  readonly wanted: (ordinal: number) => Promise<boolean | undefined>
+}
+
+const NOTHING: FromKubernetes = { checks: [], wanted: async () => undefined }
+
 /** Prints what was found. Resolves to whether nothing failed. Rejects with `invalid-config`. */
-export async function runDoctor(command: DoctorCommand, more: readonly Check[] = []) {
+export async function runDoctor(command: DoctorCommand, more = NOTHING) {
   const { url, json, env } = command
   if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
     throw new ClusterError('invalid-config', `--url is "${url}", expected http://<host>:<port>`)
@@ -55,7 +64,7 @@ export async function runDoctor(command: DoctorCommand, more: readonly Check[] =
 async function examine(
   env: Environment,
   url: string | undefined,
-  more: readonly Check[],
+  { checks, wanted }: FromKubernetes,
 ): Promise<readonly Finding[]> {
   let config: DoctorConfig
   try {
@@ -72,10 +81,12 @@ async function examine(
   const get = createHttpGet(credentials.tls?.material.ca)
   const { token } = credentials
   const cluster =
-    url === undefined ? clusterChecks(config, credentials) : [() => checkUrl({ url, get, token })]
+    url === undefined
+      ? clusterChecks(config, credentials, wanted)
+      : [() => checkUrl({ url, get, token })]
   // The own disk first and alone: what else is looked at would show in its times.
   const first = await volume()
-  const found = await Promise.all([...cluster, ...more].map((check) => check()))
+  const found = await Promise.all([...cluster, ...checks].map((check) => check()))
   return [...credentials.findings(url === undefined), ...first, ...found.flat()]
 }
 
@@ -109,7 +120,11 @@ function openCredentials(config: DoctorConfig) {
   }
 }
 
-function clusterChecks(config: DoctorConfig, credentials: Credentials): Check[] {
+function clusterChecks(
+  config: DoctorConfig,
+  credentials: Credentials,
+  wanted: FromKubernetes['wanted'],
+): Check[] {
   const discovery = discoveryOf(config, baseOf(config))
   const { secret, tls: folder, token } = credentials
   const nameOf = (ordinal: number) => discovery.nameOf(ordinal)
@@ -137,6 +152,9 @@ function clusterChecks(config: DoctorConfig, credentials: Credentials): Check[] 
         get,
         clock: systemClock,
         metricsPort: config.metricsPort,
+        nameOf,
+        own: ownPlace(config),
+        wanted,
       }),
     () =>
       checkServices({
@@ -148,4 +166,12 @@ function clusterChecks(config: DoctorConfig, credentials: Credentials): Check[] 
         inCluster: config.inCluster,
       }),
   ]
+}
+
+/** Where the replica in the same Pod is. */
+function ownPlace({ name, podIp }: DoctorConfig) {
+  const ordinal = /-(\d{1,5})$/.exec(name)?.[1]
+  return podIp === undefined || ordinal === undefined
+    ? undefined
+    : { ordinal: Number(ordinal), host: podIp }
 }

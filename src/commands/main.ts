@@ -108,8 +108,8 @@ function addDoctor(program: Command): void {
     )
     .action(async (options: { url?: string; json: boolean; wait?: number }) => {
       const { runDoctor } = await import('./doctor.ts')
-      const { kubernetesChecks } = await import('./doctor-kubernetes.ts')
-      const more = options.url === undefined ? kubernetesChecks(process.env) : []
+      const { fromKubernetes } = await import('./doctor-kubernetes.ts')
+      const more = options.url === undefined ? fromKubernetes(process.env) : undefined
       const well = await runDoctor({ ...options, env: process.env }, more)
       if (!well) process.exitCode = 1
     })

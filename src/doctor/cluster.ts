@@ -9,9 +9,14 @@ const NO_LEADER =
 const NO_QUORUM =
   'bring the missing ones back with their disks; if those are lost: ordinal bootstrap --force'
 
-/** Findings from the picture that the leader gives, or anybody else where none leads. */
-export function clusterFindings(document: ClusterDocument): Finding[] {
-  const findings = [leaderFinding(document), quorumFinding(document)]
+const BY_HAND = 'nothing is decided by itself: docs/operations.md has the steps'
+
+/**
+ * Findings from the picture that the leader gives, or anybody else where none leads. `advice`:
+ * what a replica that lacks a majority says of it.
+ */
+export function clusterFindings(document: ClusterDocument, advice?: string): Finding[] {
+  const findings = [leaderFinding(document), quorumFinding(document, advice)]
   for (const { name, role, lag, notes } of document.replicas) {
     const finding = about('replica', name)
     if (role === 'unreachable') {
@@ -36,11 +41,16 @@ function leaderFinding({ leader, term, clusterId }: ClusterDocument): Finding {
   return finding.warning(text, 'the lowest ordinal leads again once it is well for some seconds')
 }
 
-function quorumFinding({ replicas, leader, problem, missing }: ClusterDocument): Finding {
+function quorumFinding(document: ClusterDocument, advice: string | undefined): Finding {
+  const { replicas, leader, problem, missing } = document
   const finding = about('quorum', '-')
   if (problem === 'quorum-lost') {
+    // All are there, and none has the data.
+    if (missing.length === 0 && advice !== undefined) return finding.failed(advice, BY_HAND)
     // Who is listed need not be who is missed: an empty disk has the name, and no vote.
-    return finding.failed(`a majority is missing: ${missing.join(', ')}`, NO_QUORUM)
+    const names = missing.length === 0 ? '' : `: ${missing.join(', ')}`
+    const more = advice === undefined ? '' : `; ${advice}`
+    return finding.failed(`a majority is missing${names}${more}`, NO_QUORUM)
   }
   const voters = replicas.filter(({ role }) => role !== 'learner')
   const heard = voters.filter(({ role }) => role !== 'unreachable')

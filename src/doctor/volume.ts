@@ -65,8 +65,15 @@ export function timesFinding(name: string, times: Times): Finding {
   const { batches, median_ms, worst_ms } = times
   const shown = (ms: number) => `${ms < 10 ? ms.toFixed(2) : Math.round(ms)} ms`
   const text = `fsync ${shown(median_ms)} (median of ${batches}), ${shown(worst_ms)} at worst`
-  if (median_ms > MEDIAN_MS_MAX) return finding.failed(text, FASTER)
-  if (median_ms > MEDIAN_WARN_MS || worst_ms > WORST_WARN_MS) return finding.warning(text, FASTER)
+  if (median_ms > MEDIAN_MS_MAX) {
+    return finding.failed(`${text}: the median is above ${MEDIAN_MS_MAX} ms`, FASTER)
+  }
+  if (median_ms > MEDIAN_WARN_MS) {
+    return finding.warning(`${text}: the median is above ${MEDIAN_WARN_MS} ms`, FASTER)
+  }
+  if (worst_ms > WORST_WARN_MS) {
+    return finding.warning(`${text}: the worst is above ${WORST_WARN_MS} ms`, FASTER)
+  }
   return finding.ok(text)
 }
 

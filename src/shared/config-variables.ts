@@ -112,6 +112,7 @@ export const DoctorEnvironment = Type.Object({
   ORDINAL_NAME: text('^[^\\s]{1,253}$', 'a name without spaces'),
   ORDINAL_CLUSTER: Type.Optional(text(`^${LABEL}$`, 'the name of the cluster')),
   ORDINAL_CLIENT_PORT: port(8080),
+  ORDINAL_POD_IP: Type.Optional(text('^[0-9a-fA-F:.]+$', 'an IP address without a port')),
   ORDINAL_DATA: Type.Optional(text('^.+$', 'the path of a folder')),
   ORDINAL_DISK_FREE_MIN_BYTES: DISK_FREE_MIN,
 })

@@ -105,6 +105,8 @@ export type ApiConfig = SharedConfig & {
 export type DoctorConfig = SharedConfig & {
   /** undefined: Kubernetes is not asked. */
   readonly kubernetes: KubernetesConfig | undefined
+  /** The Pod's address, if it is a replica's; undefined: not told. */
+  readonly podIp: string | undefined
   /** A volume to write to; undefined: this process has none. */
   readonly data: string | undefined
   readonly diskFreeMin_bytes: number
@@ -265,6 +267,7 @@ export function readDoctorConfig(env: Environment): DoctorConfig {
     ...shared(values),
     name,
     cluster: values.ORDINAL_CLUSTER ?? values.ORDINAL_SERVICE.replace(/-headless$/, ''),
+    podIp: values.ORDINAL_POD_IP,
     data: values.ORDINAL_DATA,
     diskFreeMin_bytes: values.ORDINAL_DISK_FREE_MIN_BYTES,
     kubernetes: kubernetesOf(values, env, values.ORDINAL_SERVICE.replace(/-headless$/, '')),

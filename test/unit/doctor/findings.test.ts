@@ -37,6 +37,22 @@ t.test('a missing replica fails, a missing majority fails the quorum', async (t)
   const [, quorum] = clusterFindings(empty)
   t.match(quorum, { state: 'failed', text: 'a majority is missing: db-0, db-1' })
   t.match(quorum?.remedy, /ordinal bootstrap --force/)
+  const [, told] = clusterFindings(empty, 'scale to 5')
+  t.match(told, { state: 'failed', text: 'a majority is missing: db-0, db-1; scale to 5' })
+})
+
+t.test('where all are there and none has the data, what they say is said', async (t) => {
+  const rows = [row(0, 'learner'), row(1, 'learner'), row(2, 'learner')]
+  const lost = { ...picture(rows, undefined), problem: 'quorum-lost' }
+  const [, quorum] = clusterFindings(lost, 'ALL DATA IS LOST: kubectl patch configmap db-marker')
+  t.match(quorum, {
+    state: 'failed',
+    text: /^ALL DATA IS LOST: kubectl patch/,
+    remedy: /operations/,
+  })
+  t.notMatch(quorum?.remedy, /bootstrap --force/)
+  const [, unknown] = clusterFindings(lost)
+  t.match(unknown, { state: 'failed', text: /^a majority is missing$/ })
 })
 
 t.test('a learner is no voter; who lags, and what a replica notes, is a warning', async (t) => {
@@ -95,6 +111,11 @@ t.test('the times of a volume are judged by median and worst', async (t) => {
     [state(2, 50), state(11, 50), state(2, 101), state(101, 300)],
     ['ok', 'warning', 'warning', 'failed'],
   )
+  const text = (median_ms: number, worst_ms: number) =>
+    timesFinding('db-0', { batches: 9, median_ms, worst_ms }).text
+  t.match(text(11, 500), /: the median is above 10 ms$/)
+  t.match(text(2, 101), /: the worst is above 100 ms$/)
+  t.match(text(101, 300), /: the median is above 100 ms$/)
 })
 
 t.test('credentials that cannot be opened are findings, and none is not', async (t) => {
