@@ -33,6 +33,8 @@ export type VolumeOptions = {
   readonly slowReads: number
   /** So many batches vanished when power was lost. */
   readonly onVanished: (batches: number) => void
+  /** What this member had is gone: all that was on its disk for good. */
+  readonly onSetAside: (member: string, mirror: DiskMirror) => void
 }
 
 type Contents = ReadonlyMap<string, Buffer>
@@ -56,10 +58,12 @@ export class Volume {
   member: string | undefined
   /** A value was flipped or hidden, and the data was not set aside since. */
   damaged = false
+  /** What was flipped or hidden, as it was, until it is written again. */
+  readonly #spoiled = new Map<string, Buffer>()
   #full = false
   /** Free space is below the watermark. */
   nearlyFull = false
-  /** What is on it for good. */
+  /** What was written to it for good, whatever has become of it since. */
   mirror = new DiskMirror()
 
   constructor(options: VolumeOptions) {
@@ -89,7 +93,11 @@ export class Volume {
     const contents = disk.end(power)
     if (disk.counters.vanished > 0) this.#options.onVanished(disk.counters.vanished)
     this.#contents = contents
-    this.mirror = DiskMirror.of(contents)
+    this.mirror = this.#written()
+  }
+
+  #written(): DiskMirror {
+    return DiskMirror.of(new Map([...this.#contents, ...this.#spoiled]))
   }
 
   /** The check of the files before the next start will find damage. */
@@ -109,9 +117,12 @@ export class Volume {
     const key = disk === undefined ? undefined : choose(disk.storedKeys())
     if (disk === undefined || key === undefined) return ''
     this.damaged = true
+    const text = key.toString('latin1')
+    const value = disk.image().get(text)
+    if (value !== undefined && !this.#spoiled.has(text)) this.#spoiled.set(text, value)
     if (how === 'flip') disk.flipByte(key)
     else disk.hide(key)
-    return key.toString('latin1')
+    return text
   }
 
   /** The volume as this process sees it. */
@@ -163,12 +174,15 @@ export class Volume {
       effect: () => process.effect(),
       delay: () => this.#latency(process),
       readDelay: () => this.#readLatency(process),
-      onDurable: (operations) => this.mirror.apply(operations),
+      onDurable: (operations) => {
+        for (const { key } of operations) this.#spoiled.delete(key.toString('latin1'))
+        this.mirror.apply(operations)
+      },
       onClosed: () => {
         if (this.#disk === disk) this.#release('kept')
       },
     })
-    this.mirror = DiskMirror.of(this.#contents)
+    this.mirror = this.#written()
     this.#disk = disk
     disk.fill(this.#full)
     await disk.open()
@@ -182,7 +196,9 @@ export class Volume {
     if (!process.effect()) return
     if (this.#disk !== undefined) this.#release('kept')
     this.#holder = process
+    if (this.member !== undefined) this.#options.onSetAside(this.member, this.mirror)
     this.#contents = new Map()
+    this.#spoiled.clear()
     this.damaged = false
     this.member = undefined
     this.#fileDamage = undefined

@@ -11,6 +11,7 @@ import { ApiHost } from './api-host.ts'
 import { Chance } from './chance.ts'
 import { Client } from './client.ts'
 import { describeFrame } from './describe.ts'
+import type { DiskMirror } from './disk-mirror.ts'
 import { Dns } from './dns.ts'
 import type { Moment } from './faults.ts'
 import { History, type Operation, type Outcome } from './history.ts'
@@ -156,7 +157,8 @@ export class World {
     this.#volumes += 1
     const chance = this.chanceOf(`disk ${this.#volumes} of ${place}`)
     const onVanished = (batches: number) => this.count('unsynced-batch-lost', batches)
-    return new Volume({ scheduler, chance, ...this.parameters.disk, onVanished })
+    const onSetAside = (member: string, mirror: DiskMirror) => this.invariants.lost(member, mirror)
+    return new Volume({ scheduler, chance, ...this.parameters.disk, onVanished, onSetAside })
   }
 
   /** Puts everything there and starts it. */
