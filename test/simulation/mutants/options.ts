@@ -25,7 +25,7 @@ used must pass without a mutant. Writes the table to docs/proof.md, where the ro
 that were run are renewed and all others stay. Ends with 1 if one escapes.
 
   --only NAME[,NAME]  these mutants alone; renews their rows
-  --seeds N           seeds 1 to N                                              (2000)
+  --seeds N           seeds 1 to N                                              (5000)
   --jobs J            processes beside each other               (one for each processor)
   --known             try the seed that found it last first; writes nothing
   --list              the mutants' names and what they break
@@ -55,7 +55,7 @@ function parse(args: readonly string[]) {
       args: [...args],
       options: {
         only: { type: 'string' },
-        seeds: { type: 'string', default: '2000' },
+        seeds: { type: 'string', default: '5000' },
         jobs: { type: 'string', default: String(availableParallelism()) },
         known: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
