@@ -1,5 +1,6 @@
 /** What a picture of the cluster means: who leads, is there a majority, who lags behind. */
 
+import { readDataLost } from '../shared/data-lost.ts'
 import type { ClusterDocument } from '../shared/http/schemas.ts'
 import { CAUGHT_UP_ENTRIES } from '../shared/limits.ts'
 import { about, type Finding } from './finding.ts'
@@ -45,7 +46,8 @@ function quorumFinding(document: ClusterDocument, advice: string | undefined): F
   const { replicas, leader, problem, missing } = document
   const finding = about('quorum', '-')
   if (problem === 'quorum-lost') {
-    // All are there, and none has the data.
+    const lost = allLost(document, advice)
+    if (lost !== undefined) return finding.failed(lost.what, lost.remedy)
     if (missing.length === 0 && advice !== undefined) return finding.failed(advice, BY_HAND)
     // Who is listed need not be who is missed: an empty disk has the name, and no vote.
     const names = missing.length === 0 ? '' : `: ${missing.join(', ')}`
@@ -63,4 +65,13 @@ function quorumFinding(document: ClusterDocument, advice: string | undefined): F
   const spare = heard.length - majority
   const more = `${text}; writes ${spare === 0 ? 'stop with the next one' : 'go on'}`
   return finding.warning(more, 'see the lines of the missing ones')
+}
+
+/** All are there, and none has the data: they say so, and note it. */
+function allLost({ replicas }: ClusterDocument, advice = '') {
+  for (const said of [advice, ...replicas.flatMap(({ notes }) => notes)]) {
+    const lost = readDataLost(said)
+    if (lost !== undefined) return lost
+  }
+  return undefined
 }

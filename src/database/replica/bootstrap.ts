@@ -19,6 +19,7 @@
  * like a new one. So there the marker must have been read, or it waits.
  */
 
+import { dataLost } from '../../shared/data-lost.ts'
 import type { MarkerState } from './orchestrator.ts'
 import type { Hello } from './ports.ts'
 
@@ -117,10 +118,5 @@ function whyMarked(view: BootstrapView, clusterId: string): string {
     const why = `cluster ${clusterId} was formed here (marker ${name}), and this replica is empty`
     return `${why}: it waits for one that holds the data; ${who}`
   }
-  const clear = `kubectl patch configmap ${name} --type=json -p '[{"op":"remove","path":"/data"}]'`
-  return (
-    `ALL DATA IS LOST: the marker ${name} says that cluster ${clusterId} was formed here, ` +
-    'and all replicas are empty. No empty cluster is formed under its name. ' +
-    `Bring the claims back, or, to give up the data and start afresh: ${clear}`
-  )
+  return dataLost({ marker: name, clusterId })
 }

@@ -7,6 +7,7 @@ import { fileFinding, opened, tlsFindings } from '../../../src/doctor/credential
 import { about, allWell, type Finding } from '../../../src/doctor/finding.ts'
 import { jsonOf, textOf } from '../../../src/doctor/report.ts'
 import { checkOwnVolume, timesFinding } from '../../../src/doctor/volume.ts'
+import { dataLost } from '../../../src/shared/data-lost.ts'
 import { ClusterError } from '../../../src/shared/errors.ts'
 import { readTls } from '../../../src/shared/tls-material.ts'
 import { tlsSecret } from '../tls/folders.ts'
@@ -44,13 +45,18 @@ t.test('a missing replica fails, a missing majority fails the quorum', async (t)
 t.test('where all are there and none has the data, what they say is said', async (t) => {
   const rows = [row(0, 'learner'), row(1, 'learner'), row(2, 'learner')]
   const lost = { ...picture(rows, undefined), problem: 'quorum-lost' }
-  const [, quorum] = clusterFindings(lost, 'ALL DATA IS LOST: kubectl patch configmap db-marker')
-  t.match(quorum, {
-    state: 'failed',
-    text: /^ALL DATA IS LOST: kubectl patch/,
-    remedy: /operations/,
-  })
-  t.notMatch(quorum?.remedy, /bootstrap --force/)
+  const said = dataLost({ marker: 'demo-marker', clusterId: 'c9' })
+  const noted = { ...lost, replicas: rows.map((one) => ({ ...one, notes: [said] })) }
+  for (const [, quorum] of [clusterFindings(lost, said), clusterFindings(noted)]) {
+    t.match(quorum, {
+      state: 'failed',
+      text: /^ALL DATA IS LOST: .*demo-marker.*c9.*empty cluster is formed under its name\.$/,
+      remedy: /^Bring the claims back, .*kubectl patch configmap demo-marker --type=json -p '\[/,
+    })
+    t.notMatch(quorum, { remedy: /bootstrap --force/ })
+  }
+  const [, waits] = clusterFindings(lost, 'it waits for one that holds the data')
+  t.match(waits, { state: 'failed', text: /^it waits/, remedy: /operations/ })
   const [, unknown] = clusterFindings(lost)
   t.match(unknown, { state: 'failed', text: /^a majority is missing$/ })
 })
@@ -91,7 +97,8 @@ t.test('a clock is judged by what is certain', async (t) => {
 t.test('a volume is written and synced, and left as it was', async (t) => {
   const folder = t.testdir({})
   const [times, space] = await checkOwnVolume({ folder, freeMin_bytes: 1 })
-  t.match(times, { check: 'volume', text: /^fsync .* ms \(median of \d+\), .* ms at worst$/ })
+  // A busy disk adds which of both is too high.
+  t.match(times, { check: 'volume', text: /^fsync .* ms \(median of \d+\), .* ms at worst/ })
   t.match(space, { state: 'ok', text: /MiB free/ })
   t.same(readdirSync(folder), [])
   const [, full] = await checkOwnVolume({ folder, freeMin_bytes: 2 ** 60 })
