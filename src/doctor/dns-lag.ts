@@ -9,6 +9,7 @@ import { about, type Finding } from './finding.ts'
 
 export type Place = { readonly host: string; readonly port: number }
 
+const CACHED = 'it caches answers for half a minute or so'
 const REMEDY =
   'look again in a minute; if it stays, compare kubectl get endpointslices and kubectl get pods'
 
@@ -27,10 +28,12 @@ export function placesTold(answers: readonly ReplicaAnswer[]): Map<number, Place
 /** The replica answers at `place`, and DNS says `named` (undefined: nothing). */
 export function behind(name: string, named: string | undefined, place: Place): Finding {
   const says = named === undefined ? 'does not know it' : `says ${named}`
-  return about('dns', name).warning(`DNS ${says}, and it answers at ${place.host}`, REMEDY)
+  const text = `DNS is behind: it ${says}, the replica answers at ${place.host}`
+  return about('dns', name).warning(`${text}; ${CACHED}`, REMEDY)
 }
 
 /** DNS names one that is not wanted, and nobody answers there. */
 export function leftover(name: string): Finding {
-  return about('dns', name).warning('DNS names it still, and it is not wanted any more', REMEDY)
+  const text = 'DNS is behind: it names this one, which is not wanted any more'
+  return about('dns', name).warning(`${text}; ${CACHED}`, REMEDY)
 }

@@ -43,13 +43,7 @@ export async function checkPeers(options: PeersOptions): Promise<readonly Findin
       'is ORDINAL_SERVICE the headless Service, in this namespace? kubectl get endpointslices'
     return [dns.failed(error.message, remedy)]
   }
-  const first = await Promise.all(targets.map((target) => checkPeer(options, target)))
-  const told = placesTold(answersOf(first))
-  for (const { ordinal, port } of targets) {
-    if (ordinal === options.own?.ordinal) told.set(ordinal, { host: options.own.host, port })
-  }
-  const again = await Promise.all(first.map((one) => elsewhere(options, one, told)))
-  const seen = [...again, ...(await unnamed(options, again, told))]
+  const seen = await lookAround(options, targets)
   const names = targets.map(({ name }) => shortName(name)).join(', ')
   return [
     targets.length === 0
@@ -64,50 +58,73 @@ function answersOf(seen: readonly Seen[]): ReplicaAnswer[] {
   return seen.flatMap(({ answer }) => answer ?? [])
 }
 
+/**
+ * Looks where DNS says, then where those who answer have the others, for as long as that finds
+ * more: after a rolling update it may be the own Pod alone that is found at first.
+ */
+async function lookAround(
+  options: PeersOptions,
+  targets: readonly Target[],
+): Promise<readonly Seen[]> {
+  let seen = await Promise.all(targets.map((target) => checkPeer(options, target)))
+  let answered = -1
+  while (answersOf(seen).length > answered) {
+    const answers = answersOf(seen)
+    answered = answers.length
+    const places = placesTold(answers)
+    tellOwn(options, targets, places)
+    const all = [...seen, ...unnamed(options, seen)]
+    seen = await Promise.all(all.map((one) => elsewhere(options, one, places)))
+  }
+  const named = new Set(targets.map(({ ordinal }) => ordinal))
+  return Promise.all(
+    seen.map(async (one) => {
+      const { ordinal, name } = one.target
+      if (!named.has(ordinal) || !isNotThere(one)) return one
+      if ((await options.wanted(ordinal)) !== false) return one
+      return { ...one, findings: [leftover(shortName(name))] }
+    }),
+  )
+}
+
+/** Of the own Pod no word counts but its own. All replicas of a StatefulSet have one port. */
+function tellOwn(
+  { own }: PeersOptions,
+  targets: readonly Target[],
+  places: Map<number, Place>,
+): void {
+  const { port } = targets.find(({ ordinal }) => ordinal === own?.ordinal) ?? targets[0] ?? {}
+  if (own !== undefined && port !== undefined) places.set(own.ordinal, { host: own.host, port })
+}
+
 /** Who did not answer where DNS says is looked for where others say. */
 async function elsewhere(
   options: PeersOptions,
-  first: Seen,
-  told: ReadonlyMap<number, Place>,
+  before: Seen,
+  places: ReadonlyMap<number, Place>,
 ): Promise<Seen> {
-  const { target } = first
-  if (!isNotThere(first)) return first
-  const name = shortName(target.name)
-  const place = told.get(target.ordinal)
-  if (place !== undefined && place.host !== target.host) {
-    const second = await checkPeer(options, { ...target, ...place })
-    if (second.answer === undefined) return first
-    return { ...second, findings: [...second.findings, behind(name, target.host, place)] }
-  }
-  if ((await options.wanted(target.ordinal)) !== false) return first
-  return { ...first, findings: [leftover(name)] }
+  const { target } = before
+  const place = places.get(target.ordinal)
+  if (!isNotThere(before) || place === undefined || place.host === target.host) return before
+  const found = await checkPeer(options, { ...target, ...place })
+  if (found.answer === undefined) return before
+  const lag = behind(shortName(target.name), target.host, place)
+  return { ...found, findings: [...found.findings, lag] }
 }
 
-/** Members that DNS does not name at all. */
-async function unnamed(
-  options: PeersOptions,
-  seen: readonly Seen[],
-  told: ReadonlyMap<number, Place>,
-): Promise<readonly Seen[]> {
+/** Members, and the own Pod, that DNS does not name: not found yet. */
+function unnamed({ own, nameOf }: PeersOptions, seen: readonly Seen[]): readonly Seen[] {
   const answers = answersOf(seen)
-  if (answers.length === 0) return []
-  const named = new Set(seen.map(({ target }) => target.ordinal))
-  const left = bestPicture(answers).replicas.filter(({ ordinal }) => !named.has(ordinal))
-  return Promise.all(
-    left.map(async ({ ordinal, name }): Promise<Seen> => {
-      const place = told.get(ordinal)
-      const target = { ordinal, name: options.nameOf(ordinal), host: undefined, port: 0, ...place }
-      const second = place === undefined ? undefined : await checkPeer(options, target)
-      if (place !== undefined && second?.answer !== undefined) {
-        return { ...second, findings: [...second.findings, behind(name, undefined, place)] }
-      }
-      const remedy = `is the Pod there? kubectl get pod ${name}; DNS may lag by half a minute`
-      return {
-        target,
-        findings: [about('dns', name).failed('a member without an SRV record', remedy)],
-      }
-    }),
-  )
+  const members = answers.length === 0 ? [] : bestPicture(answers).replicas
+  const ordinals = new Set(members.map(({ ordinal }) => ordinal))
+  if (own !== undefined) ordinals.add(own.ordinal)
+  for (const { target } of seen) ordinals.delete(target.ordinal)
+  return [...ordinals].map((ordinal): Seen => {
+    const target = { ordinal, name: nameOf(ordinal), host: undefined, port: 0 }
+    const name = shortName(target.name)
+    const remedy = `is the Pod there? kubectl get pod ${name}; DNS may lag by half a minute`
+    return { target, findings: [about('dns', name).failed('it has no SRV record', remedy)] }
+  })
 }
 
 /** Are they one cluster? */

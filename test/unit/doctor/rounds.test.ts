@@ -26,7 +26,7 @@ t.test('what DNS lacks is said', async (t) => {
   const two = await peers({ targets: [target(0), { ...target(1), host: undefined }] })
   t.match(two, [/^ok dns/, /^ok peer db-0/])
   t.ok(two.some((line) => /^failed peer db-1: .* has no address/.test(line)))
-  t.ok(two.includes('failed dns db-2: a member without an SRV record'))
+  t.ok(two.includes('failed dns db-2: it has no SRV record'))
 })
 
 t.test('a peer that refuses is told with its code’s words; the others are looked at', async (t) => {
