@@ -7,8 +7,12 @@ import { ClusterError } from '../shared/errors.ts'
 import { about, type Finding } from './finding.ts'
 import { documentOf, type HttpGet } from './http-get.ts'
 
-/** A Service as DNS names it. */
-export type ServicePlace = { readonly name: string; readonly host: string; readonly port: number }
+/** A Service as DNS names it. `host` undefined: it has the port, and no address. */
+export type ServicePlace = {
+  readonly name: string
+  readonly host: string | undefined
+  readonly port: number
+}
 
 export type ServicesOptions = {
   /** `db` of `db-api`, `db-api-lb`, `db-leader`, `db-read`. */
@@ -29,6 +33,9 @@ const ROLES = [
   { suffix: 'read', wanted: false },
 ] as const
 
+const UNKNOWN = 'DNS knows no such Service'
+const AGAIN = 'look again in a minute (DNS caches denials, of a new Service too); if it stays'
+
 type Role = (typeof ROLES)[number]
 
 export async function checkServices(options: ServicesOptions): Promise<readonly Finding[]> {
@@ -42,11 +49,15 @@ async function checkService(options: ServicesOptions, role: Role): Promise<Findi
   try {
     place = await options.find(service)
     if (place === undefined) {
-      if (!role.wanted || !options.inCluster) return finding.skipped('there is no such Service')
+      if (!role.wanted || !options.inCluster) return finding.skipped(UNKNOWN)
       const remedy = `kubectl get service ${service}; is ORDINAL_CLUSTER the release's name?`
-      return finding.warning('there is no such Service', remedy)
+      return finding.warning(UNKNOWN, `${AGAIN}: ${remedy}`)
     }
-    return await ask(options, role, place)
+    const { host } = place
+    if (host !== undefined) return await ask(options, role, { ...place, host })
+    // Both come with the Service: the address was asked for before, and denied.
+    const text = `DNS is behind: it has the port of ${place.name}, and no address yet`
+    return finding.warning(text, `${AGAIN}: kubectl get service ${service}`)
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error
     if (error.code === 'tls-refused') {
@@ -63,7 +74,11 @@ function emptyRemedy(service: string, role: Role): string {
   return `has it endpoints? ${slices}${label}`
 }
 
-async function ask(options: ServicesOptions, role: Role, place: ServicePlace): Promise<Finding> {
+async function ask(
+  options: ServicesOptions,
+  role: Role,
+  place: ServicePlace & { readonly host: string },
+): Promise<Finding> {
   const { host, port, name } = place
   const finding = about('service', `${options.cluster}-${role.suffix}`)
   const scheme = options.secure ? 'https' : 'http'

@@ -37,7 +37,12 @@ export type PeerTarget = {
 }
 
 /** A Service with an address of its own. `name`: without a trailing dot. */
-export type ServicePlace = { readonly name: string; readonly host: string; readonly port: number }
+export type ServicePlace = {
+  readonly name: string
+  /** undefined: DNS has its port, and no address. */
+  readonly host: string | undefined
+  readonly port: number
+}
 
 /** Discovery by SRV lookup. */
 export class DnsDiscovery implements Discovery {
@@ -105,7 +110,7 @@ export class DnsDiscovery implements Discovery {
 
   /**
    * Another Service of this namespace, by the SRV record of its port `client`; undefined: there is
-   * none. Rejects with `no-replica` when DNS does not answer, or knows no address.
+   * none. Rejects with `no-replica` when DNS does not answer.
    */
   async findService(service: string): Promise<ServicePlace | undefined> {
     const name = `${service}.${this.#domain}`
@@ -118,9 +123,7 @@ export class DnsDiscovery implements Discovery {
       throw new ClusterError('no-replica', `${name} was not found: ${message}`, { cause })
     }
     if (port === undefined) return undefined
-    const host = await this.#address(name)
-    if (host === undefined) throw new ClusterError('no-replica', `${name} has no address`)
-    return { name, host, port }
+    return { name, host: await this.#address(name), port }
   }
 
   /** IPv4 if there is one, else IPv6. */

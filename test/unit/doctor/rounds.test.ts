@@ -105,7 +105,14 @@ t.test('each Service is asked who answers, by its own name', async (t) => {
 t.test('a Service that is missing, empty, foreign or behind is told apart', async (t) => {
   const never: HttpGet = async () => answer(200, {})
   const missing = { find: () => undefined, get: never }
-  t.match(await services(missing), [/^warning service db-api/, /^skipped/, /^skip/, /^skip/])
+  t.match(await services(missing), [
+    'warning service db-api: DNS knows no such Service',
+    /^skipped/,
+    /^skip/,
+    /^skip/,
+  ])
+  const denied = { find: (service: string) => ({ ...place(service), host: undefined }), get: never }
+  for (const line of await services(denied)) t.match(line, /^warning .*DNS is behind.*no address/)
   t.match(await services({ ...missing, inCluster: false }), [/^skipped service db-api/])
   const failing = (code: ErrorCode) => async () => {
     throw new ClusterError(code, code)
