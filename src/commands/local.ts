@@ -3,7 +3,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { type LocalCluster, prepareLocal } from '../local/cluster.ts'
+import type { LocalCluster } from '../local/cluster.ts'
 import {
   coloured,
   eventLine,
@@ -18,6 +18,7 @@ import { act, Control } from '../local/control.ts'
 import { requirePort } from '../local/free-ports.ts'
 import { readKey } from '../local/keys.ts'
 import type { Environment } from '../local/plan.ts'
+import { prepareLocal } from '../local/prepare.ts'
 import { ClusterError } from '../shared/errors.ts'
 
 export type LocalCommand = {

@@ -1,24 +1,19 @@
 /**
  * A whole cluster on one machine: the stand-ins for kubelet (children), kube-proxy (balancer) and
- * CoreDNS (zone) put together, started and stopped in order.
- *
- * Who balances: where the kernel can, the API servers listen at one port themselves, each only
- * while it is ready, and nothing stands between a client and them; elsewhere a proxy does it.
+ * CoreDNS (zone) together, started and stopped in order. Who makes them: prepare.ts.
  */
 
-import { fileURLToPath } from 'node:url'
 import { systemClock } from '../shared/clock.ts'
 import { ClusterError } from '../shared/errors.ts'
-import { Balancer } from './balancer.ts'
-import { Child, type ChildCommand } from './child.ts'
-import { type DataFolder, openDataFolder } from './data-folder.ts'
-import { DnsZone } from './dns-zone.ts'
+import type { Balancer } from './balancer.ts'
+import type { Child } from './child.ts'
+import type { ClusterView, ProcessView } from './cluster-view.ts'
+import type { DataFolder } from './data-folder.ts'
+import type { DnsZone } from './dns-zone.ts'
 import type { Report } from './events.ts'
-import { freePorts, kernelBalances, LOOPBACK, requirePort } from './free-ports.ts'
+import { LOOPBACK } from './free-ports.ts'
 import { boundLog } from './log-file.ts'
-import { type Environment, planChildren, ZONE } from './plan.ts'
 import { probe } from './probe.ts'
-import { RESTART_POLICY, type RestartPolicy } from './restart-pause.ts'
 import { Watch } from './watch.ts'
 
 /** A child that does not end within this time of a SIGTERM is killed. */
@@ -26,88 +21,21 @@ export const GRACE_MS = 10_000
 const LOG_CHECK_MS = 10_000
 const PROBE_MS_MAX = 1000
 
-export type LocalOptions = {
-  readonly replicas: number
-  readonly api: number
-  /** Port of the balanced API; 0: a free one. */
-  readonly port: number
-  readonly data: string
-  /** Keep data in a temporary folder that is removed at the end; `data` is not used. */
-  readonly ephemeral: boolean
-  readonly balancer: 'auto' | 'kernel' | 'proxy'
-  /** What the children inherit. */
-  readonly env: Environment
-  /** More for one child. */
-  readonly childEnv?: (name: string) => Environment
-  /** Another command line for children: a wrapper (strace), or a stand-in in tests. */
-  readonly command?: ChildCommand
-  readonly restart?: RestartPolicy
-  readonly report?: Report
-}
-
-/**
- * Room for young objects, MiB. Each buffer among them is looked at when it is full: 32 MiB stop a
- * busy server for 20 to 40 ms at a time, and serve no more requests a second. Measured with 64
- * clients: p99 of a GET 24 ms with 32 MiB, 14 ms with 4. As in docker/Dockerfile.
- */
-const SEMI_SPACE_MIB = 4
-/**
- * A process copies its young objects sooner by itself than with helping threads, which first must
- * get a processor that five processes want; an API server, whose heap is small, marks old ones by
- * itself too. Measured with 64 clients: p99 of a PUT 33 ms with the threads, 24 without.
- */
-const COLLECTOR_FLAG = { replica: '--no-parallel-scavenge', api: '--single-threaded-gc' }
-
-/** The command line of a child: this program again, by the Node that runs now. */
-export const ownCommand: ChildCommand = (plan) => [
-  process.execPath,
-  `--max-semi-space-size=${SEMI_SPACE_MIB}`,
-  COLLECTOR_FLAG[plan.kind],
-  fileURLToPath(new URL('../main.ts', import.meta.url)),
-  plan.kind,
-]
-
-/** One process as `GET /processes` shows it. */
-export type ProcessView = {
-  readonly name: string
-  readonly kind: 'replica' | 'api'
-  readonly state: 'running' | 'paused' | 'stopping' | 'waiting' | 'stopped'
-  readonly ready: boolean
-  /** What a replica says it is; null: it does not answer, or is an API server. */
-  readonly role: string | null
-  readonly pid: number | null
-  readonly restarts: number
-  readonly lastExit: string | null
-  readonly ports: {
-    readonly client: number
-    readonly metrics: number
-    readonly peer: number | null
-  }
-  readonly url: string
-  readonly dataFolder: string | null
-  readonly logFile: string
-}
-
-export type ClusterView = {
-  readonly url: string
-  readonly balancer: 'kernel' | 'proxy'
-  readonly dataFolder: string
-  /** The leader last heard of. */
-  readonly leader: string | null
-  readonly processes: readonly ProcessView[]
-}
-
-type Parts = {
-  readonly options: LocalOptions
+export type LocalParts = {
+  readonly report: Report
   readonly folder: DataFolder
   readonly zone: DnsZone
   readonly balancer: 'kernel' | 'proxy'
+  /** Of the balanced API. */
   readonly port: number
+  readonly children: readonly Child[]
+  /** Where the kernel does not balance. */
+  readonly proxy: Balancer | undefined
 }
 
 export class LocalCluster {
   readonly url: string
-  readonly #parts: Parts
+  readonly #parts: LocalParts
   readonly #children = new Map<string, Child>()
   readonly #watch: Watch
   readonly #proxy: Balancer | undefined
@@ -115,14 +43,15 @@ export class LocalCluster {
   readonly #logTimer: NodeJS.Timeout
   #stopping: Promise<void> | undefined
 
-  /** Made by {@link prepareLocal}. */
-  constructor(parts: Parts, children: readonly Child[], proxy: Balancer | undefined) {
+  /** Made by `prepareLocal`. */
+  constructor(parts: LocalParts) {
+    const { children, proxy, report } = parts
     this.url = `http://${LOOPBACK}:${parts.port}`
     this.#parts = parts
     this.#proxy = proxy
-    this.#report = parts.options.report ?? (() => undefined)
+    this.#report = report
     for (const child of children) this.#children.set(child.plan.name, child)
-    this.#watch = new Watch({ clock: systemClock, report: this.#report, children })
+    this.#watch = new Watch({ clock: systemClock, report, children })
     this.#logTimer = setInterval(() => void this.#boundLogs(), LOG_CHECK_MS)
   }
 
@@ -263,66 +192,5 @@ export class LocalCluster {
       dataFolder: plan.dataFolder ?? null,
       logFile: plan.logFile,
     }
-  }
-}
-
-async function chooseBalancer(wanted: LocalOptions['balancer']): Promise<'kernel' | 'proxy'> {
-  if (wanted === 'proxy') return 'proxy'
-  if (await kernelBalances()) return 'kernel'
-  if (wanted === 'auto') return 'proxy'
-  throw new ClusterError(
-    'invalid-config',
-    'the kernel cannot share a port here (Linux only); use --balancer proxy',
-  )
-}
-
-/** Starts a cluster; it is not ready yet when this resolves. Rejects as {@link prepareLocal}. */
-export async function startLocal(options: LocalOptions): Promise<LocalCluster> {
-  const cluster = await prepareLocal(options)
-  cluster.begin()
-  return cluster
-}
-
-/**
- * Prepares a cluster whose children `begin` starts. Rejects with `port-in-use`, or with
- * `invalid-config` for a folder that cannot be written; nothing is left running then.
- */
-export async function prepareLocal(options: LocalOptions): Promise<LocalCluster> {
-  if (options.port !== 0) await requirePort(options.port, '--port')
-  const balancer = await chooseBalancer(options.balancer)
-  const folder = await openDataFolder(options.data, options)
-  const zone = new DnsZone({ ...ZONE, domain: ZONE.clusterDomain })
-  try {
-    const { host, port: dnsPort } = await zone.listen()
-    const port = options.port === 0 ? ((await freePorts(1))[0] as number) : options.port
-    const plans = await planChildren({
-      replicas: options.replicas,
-      api: options.api,
-      folder,
-      dnsServer: `${host}:${dnsPort}`,
-      sharedPort: balancer === 'kernel' ? port : undefined,
-      env: options.env,
-      childEnv: options.childEnv,
-    })
-    const children = plans.map(
-      (plan) =>
-        new Child({
-          plan,
-          command: options.command ?? ownCommand,
-          restart: options.restart ?? RESTART_POLICY,
-          clock: systemClock,
-          report: options.report ?? (() => undefined),
-        }),
-    )
-    let cluster: LocalCluster | undefined
-    const proxy =
-      balancer === 'proxy' ? new Balancer(() => cluster?.readyApiPorts() ?? []) : undefined
-    await proxy?.listen(port)
-    cluster = new LocalCluster({ options, folder, zone, balancer, port }, children, proxy)
-    return cluster
-  } catch (error) {
-    await zone.close()
-    await folder.close()
-    throw error
   }
 }

@@ -6,7 +6,7 @@
 import { styleText } from 'node:util'
 import { assertNever } from '../shared/assert.ts'
 import { formatDuration } from '../shared/duration.ts'
-import type { ClusterView, ProcessView } from './cluster.ts'
+import type { ClusterView, ProcessView } from './cluster-view.ts'
 import type { LocalEvent } from './events.ts'
 import { KEY_HELP } from './keys.ts'
 

@@ -8,15 +8,12 @@
  */
 
 import { readFileSync, rmSync } from 'node:fs'
-import {
-  type LocalCluster,
-  type LocalOptions,
-  ownCommand,
-  type ProcessView,
-  startLocal,
-} from '../../src/local/cluster.ts'
+import type { LocalCluster } from '../../src/local/cluster.ts'
+import type { ProcessView } from '../../src/local/cluster-view.ts'
 import { Control } from '../../src/local/control.ts'
 import type { LocalEvent } from '../../src/local/events.ts'
+import { ownCommand } from '../../src/local/own-command.ts'
+import { type LocalOptions, startLocal } from '../../src/local/prepare.ts'
 import { until } from './until.ts'
 
 export type ClusterOptions = {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { ClusterView, ProcessView } from '../../../src/local/cluster.ts'
+import type { ClusterView, ProcessView } from '../../../src/local/cluster-view.ts'
 import {
   coloured,
   eventLine,

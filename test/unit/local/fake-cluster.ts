@@ -2,8 +2,9 @@
 
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { type LocalCluster, type LocalOptions, startLocal } from '../../../src/local/cluster.ts'
+import type { LocalCluster } from '../../../src/local/cluster.ts'
 import type { LocalEvent } from '../../../src/local/events.ts'
+import { type LocalOptions, startLocal } from '../../../src/local/prepare.ts'
 import { until } from '../../cluster/until.ts'
 
 const SCRIPT = fileURLToPath(new URL('fake-child.ts', import.meta.url))

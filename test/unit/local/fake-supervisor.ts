@@ -1,6 +1,6 @@
 /** Supervises fakes and prints their process ids as JSON once all are ready. To be killed. */
 
-import { startLocal } from '../../../src/local/cluster.ts'
+import { startLocal } from '../../../src/local/prepare.ts'
 import { until } from '../../cluster/until.ts'
 import { fakeOptions } from './fake-cluster.ts'
 
