@@ -7,13 +7,13 @@
  * messages to a member may have been lost, `onUnreachable` says so.
  */
 
-import { assert, InvariantError } from '../../shared/assert.ts'
+import { assert } from '../../shared/assert.ts'
 import { type Clock, systemClock } from '../../shared/clock.ts'
-import { ClusterError, type ErrorCode } from '../../shared/errors.ts'
+import type { ClusterError, ErrorCode } from '../../shared/errors.ts'
 import { PEER_FORGET_MS, PEERS_MAX } from '../../shared/limits.ts'
 import type { Discovery, Link, LinkIdentity, PeerAddress } from '../../shared/link.ts'
 import { Seldom } from '../../shared/seldom.ts'
-import { type MemberId, type Message, memberId, ordinalOf } from '../consensus/types.ts'
+import { type MemberId, type Message, ordinalOf } from '../consensus/types.ts'
 import type {
   Hello,
   PeerStatus,
@@ -31,7 +31,8 @@ import type { PeerTls } from './peer-tls.ts'
 import { placeAt, samePlace } from './places.ts'
 import type { PeerSecret } from './secret.ts'
 import type { SnapshotLimits } from './snapshot-stream.ts'
-import { createHttpWire, type PeerWire, type ReceivedSnapshot } from './wire.ts'
+import { SnapshotTraffic } from './snapshot-traffic.ts'
+import { createHttpWire, type PeerWire } from './wire.ts'
 
 /** Lets a message pass, or drops it: the seam for the fault "isolate". */
 export type MessageFilter = (direction: 'in' | 'out', ordinal: number) => boolean
@@ -72,14 +73,13 @@ export class PeerTransport implements Transport {
   readonly #context: PeerContext
   readonly #events: PeerLinkEvents
   readonly #peers = new Map<number, Peer>()
-  readonly #aborter = new AbortController()
+  readonly #snapshots: SnapshotTraffic
   readonly #lost = new Set<MemberId>()
   readonly #seldom: Seldom
   #bound: { host: string; port: number } | undefined
   #hello: Hello | undefined
   #handlers: TransportHandlers | undefined
   #filter: MessageFilter | undefined
-  #receiving = false
   #closed = false
 
   constructor(options: PeerTransportOptions) {
@@ -89,6 +89,13 @@ export class PeerTransport implements Transport {
     this.#clock = clock
     this.#seldom = new Seldom(clock)
     this.#wire = options.wire?.(identity) ?? createHttpWire({ ...options, clock, identity })
+    this.#snapshots = new SnapshotTraffic({
+      wire: this.#wire,
+      identity,
+      addresses: async (ordinal) => (await this.#peers.get(ordinal)?.addresses()) ?? [],
+      open: (direction, ordinal) => this.#filter?.(direction, ordinal) !== false,
+      onSnapshot: (incoming) => this.#handlersNow().onSnapshot(incoming),
+    })
     this.#lookout = new Lookout({
       discovery: options.discovery,
       clock,
@@ -128,7 +135,7 @@ export class PeerTransport implements Transport {
     this.#wire.serve({
       identity: () => this.#identity(),
       onLink: (link, remote) => this.#accept(link, remote),
-      onSnapshot: (read, remote) => this.#receiveSnapshot(read, remote),
+      onSnapshot: (read, remote) => this.#snapshots.receive(read, remote),
     })
     this.#lookout.start()
   }
@@ -151,24 +158,11 @@ export class PeerTransport implements Transport {
     if (link !== undefined && !link.send(message)) this.#loseLater(message.to)
   }
 
-  async sendSnapshot(
+  sendSnapshot(
     to: MemberId,
     options: { from: MemberId; term: number; source: SnapshotSource },
   ): Promise<void> {
-    const ordinal = ordinalOf(to)
-    const peer = this.#peers.get(ordinal)
-    const open = this.#filter?.('out', ordinal) !== false && !this.#closed
-    const [address] = peer === undefined || !open ? [] : await peer.addresses()
-    if (address === undefined) throw new ClusterError('no-replica', `${to} has no known address`)
-    const { from, term, source } = options
-    await this.#wire.sendSnapshot(
-      { ...address, ordinal },
-      {
-        head: { from, to, term, meta: source.meta },
-        chunks: source.chunks(),
-        signal: this.#aborter.signal,
-      },
-    )
+    return this.#snapshots.send(to, options)
   }
 
   peers(): readonly PeerStatus[] {
@@ -185,7 +179,7 @@ export class PeerTransport implements Transport {
     if (this.#closed) return
     this.#closed = true
     this.#lookout.close()
-    this.#aborter.abort(new ClusterError('shutting-down', 'the transport is closing'))
+    this.#snapshots.close()
     for (const peer of this.#peers.values()) peer.close()
     await this.#wire.close()
   }
@@ -312,36 +306,5 @@ export class PeerTransport implements Transport {
       this.#lost.delete(member)
       if (!this.#closed) this.#handlers?.onUnreachable(member)
     })
-  }
-
-  // Snapshots -------------------------------------------------------------------------------------
-
-  async #receiveSnapshot(
-    read: () => Promise<ReceivedSnapshot>,
-    remote: LinkIdentity,
-  ): Promise<void> {
-    if (this.#receiving) throw new ClusterError('overloaded', 'another snapshot is being received')
-    if (this.#filter?.('in', remote.ordinal) === false) {
-      throw new ClusterError('no-replica', 'isolated')
-    }
-    this.#receiving = true
-    try {
-      const { head, chunks } = await read()
-      const own = this.#identity()
-      const from = memberId(remote.ordinal, remote.incarnation)
-      if (head.from !== from || head.to !== memberId(own.ordinal, own.incarnation)) {
-        throw new ClusterError('wrong-replica', `a snapshot for ${head.to} came to ${own.name}`)
-      }
-      const { term, meta } = head
-      await this.#handlersNow().onSnapshot({ from, term, meta, chunks })
-    } catch (error) {
-      if (error instanceof ClusterError || error instanceof InvariantError) throw error
-      const { message } = error as Error
-      throw new ClusterError('internal', `the snapshot was not stored: ${message}`, {
-        cause: error,
-      })
-    } finally {
-      this.#receiving = false
-    }
   }
 }
