@@ -152,7 +152,8 @@ t.test('one flipped byte anywhere is reported, or changes nothing', async (t) =>
     copyFresh()
     const before = await openFolder(copy, name)
     t.strictSame(before.notes, [], `${name} is sound before`)
-    t.match(before.picture.records, marker, `${name} holds the last write`)
+    // As an entry: a replica stopped within 50 ms of applying it has not stored it as a record yet.
+    t.match(before.picture.entries, marker, `${name} holds the last write`)
     const sections = await sectionsOf(databaseFolder(source), marker)
     const wanted = ['name', 'last record', 'record of the last write', 'data', 'filter', 'footer']
     for (const part of wanted)
